@@ -1,0 +1,16 @@
+# InterCLR-MoCo v2 on scikit-learn's digits.
+#
+#   mim train mmpretrain \
+#       configs/mmpretrain/interclr-moco_resnet18_1xb64-coslr-50e_digits.py \
+#       --work-dir work_dirs/interclr_digits --gpus 0
+#
+# TIME_INTERCLR
+_base_ = 'moco_resnet18_1xb64-coslr-50e_digits.py'
+
+model = dict(
+    type='InterCLR',
+    algorithm='MoCo',
+    inter_image=dict(
+        num_clusters=50,
+        sampler=dict(num_negatives=256, pool_fraction=0.2)))
+custom_hooks = [dict(type='MemoryBankHook')]

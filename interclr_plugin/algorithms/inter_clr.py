@@ -1,0 +1,142 @@
+"""InterCLR: a stock algorithm that learns inter-image invariance too."""
+from typing import Dict, List, Optional, Union
+
+from mmengine.registry import MODELS
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from ..inter_image import InterImageBranch
+from .image_index import image_index
+from .projections import READERS, find_reader, recorded_calls
+
+
+class InterCLRMixin:
+    """Add the inter-image loss to the stock class that stands behind it.
+
+    The stock ``loss()`` runs as it is; the projections that it computes on
+    the way are recorded, so the branch costs no further forward pass.
+    """
+
+    def __init__(self, *, inter_image: dict, intra_weight: float,
+                 inter_weight: float, **stock) -> None:
+        super().__init__(**stock)
+        self.inter_image = InterImageBranch(**inter_image)
+        self.intra_weight = intra_weight
+        self.inter_weight = inter_weight
+        self.warming_up = False
+        self.projection_reader = find_reader(type(self))
+
+    def loss(self, inputs: List[Tensor],
+             data_samples: List[BaseDataElement],
+             **kwargs) -> Dict[str, Tensor]:
+        """Compute the stock losses and the inter-image loss.
+
+        Args:
+            inputs (list[Tensor]): Views, (B, 3, H, W) each.
+            data_samples (list[BaseDataElement]): B samples with
+                ``sample_idx``.
+
+        Returns:
+            dict[str, Tensor]: The stock losses, weighted, under
+            ``intra_*``; ``inter_loss``, weighted; ``change_ratio``.
+        """
+        with recorded_calls(self, self.projection_reader.watch) as calls:
+            stock = super().loss(inputs, data_samples, **kwargs)
+        query = self.projection_reader.query(calls)
+        key = self.projection_reader.key(calls).detach()
+        index = image_index(data_samples, query.device)
+
+        intra_weight, inter_weight = self.intra_weight, self.inter_weight
+        if self.warming_up:
+            intra_weight, inter_weight = 1.0, 0.0
+        # mmengine sums every key with "loss" in it, and a key named "loss"
+        # would replace that sum in the log.
+        losses = {
+            f'intra_{name}': _weigh(name, value, intra_weight)
+            for name, value in stock.items()
+        }
+        if inter_weight == 0:
+            losses.update(self.inter_image.update(key, index, query))
+        else:
+            loss, statistics = self.inter_image(query, key, index)
+            losses.update(inter_loss=inter_weight * loss, **statistics)
+        return losses
+
+
+def _weigh(name: str, value: Union[Tensor, List[Tensor]],
+           weight: float) -> Union[Tensor, List[Tensor]]:
+    if 'loss' not in name:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [weight * item for item in value]
+    return weight * value
+
+
+@MODELS.register_module()
+def InterCLR(*,
+             algorithm: str,
+             inter_image: dict,
+             inter_weight: float = 0.25,
+             intra_weight: Optional[float] = None,
+             **stock):
+    """Build a stock algorithm with the inter-image branch added.
+
+    The class is derived from the stock one, looked up in the scope of the
+    moment, so checkpoints keep the stock keys (``backbone.*``, ``neck.*``)
+    plus ``inter_image.*``, and stock hooks find what they look for.
+
+    Args:
+        algorithm (str): Name of the stock class, such as ``'MoCo'``.
+        inter_image (dict): Arguments of :class:`InterImageBranch`; only
+            ``num_clusters`` has no default.
+        inter_weight (float): Weight of the inter-image loss, at least 0.
+            Defaults to 0.25.
+        intra_weight (float, optional): Weight of the stock losses, at least
+            0. Defaults to None: ``1 - inter_weight``.
+        **stock: Arguments of the stock class, as in its configuration.
+
+    Returns:
+        nn.Module: An instance of the stock class and of
+        :class:`InterCLRMixin`.
+
+    Raises:
+        ValueError: If the algorithm is unknown or a weight negative.
+
+    Source: METHOD.md 1; DESIGN.md 1.
+    """
+    if intra_weight is None:
+        intra_weight = 1 - inter_weight
+    for name, weight in (('inter_weight', inter_weight), ('intra_weight',
+                                                          intra_weight)):
+        if not weight >= 0:
+            raise ValueError(f'{name}={weight} must be at least 0. Change '
+                             f'model=dict({name}=...); by default '
+                             'intra_weight is 1 - inter_weight.')
+    with MODELS.switch_scope_and_registry(None) as registry:
+        stock_class = registry.get(algorithm)
+    if stock_class is None:
+        raise ValueError(
+            f'algorithm={algorithm!r} is not registered in scope '
+            f'{registry.scope!r}. Change model=dict(algorithm=...) or '
+            'default_scope; InterCLR knows ' + ', '.join(sorted(READERS)) +
+            '.')
+    find_reader(stock_class)  # fails early, before a model is built
+    inter_image = dict(inter_image)
+    if 'feat_dim' not in inter_image:
+        inter_image['feat_dim'] = _projection_width(stock.get('neck'))
+    derived = type(f'InterCLR{stock_class.__name__}',
+                   (InterCLRMixin, stock_class), {})
+    return derived(
+        inter_image=inter_image,
+        intra_weight=intra_weight,
+        inter_weight=inter_weight,
+        **stock)
+
+
+def _projection_width(neck: Optional[dict]) -> int:
+    width = neck.get('out_channels') if isinstance(neck, dict) else None
+    if width is None:
+        raise ValueError(
+            f'The width of the projection is not in neck={neck!r} (no '
+            'out_channels). Add it: inter_image=dict(feat_dim=...).')
+    return width

@@ -1,0 +1,113 @@
+"""Which of a stock algorithm's outputs is the query, and which the key.
+
+A stock ``loss()`` is called as it is, and the calls that it makes of a few of
+its parts are recorded; a :class:`ProjectionReader` says which parts, and
+where among the recorded tensors the query and the key are. A further
+algorithm is one more row of ``READERS``.
+"""
+from contextlib import ExitStack, contextmanager
+from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+
+from torch import Tensor, nn
+
+Calls = Dict[str, List[Tensor]]
+
+
+class ProjectionReader(NamedTuple):
+    """Where an algorithm's projections are found.
+
+    Args:
+        query (Callable): Takes the recorded calls, gives (B, D) with
+            gradient.
+        key (Callable): The same for the keys; detached by the caller.
+        watch (tuple[str]): Attributes of the algorithm to record. Of a
+            module the (first) output of each call, of a method its first
+            argument.
+    """
+    query: Callable[[Calls], Tensor]
+    key: Callable[[Calls], Tensor]
+    watch: Tuple[str, ...] = ('neck', )
+
+
+READERS: Dict[str, ProjectionReader] = {
+    # MoCo shuffles the batch before its momentum encoder; what it puts into
+    # the queue is in order again. DenseCL derives from it in spirit.
+    'MoCo': ProjectionReader(
+        query=lambda calls: calls['neck'][0],
+        key=lambda calls: calls['_dequeue_and_enqueue'][0],
+        watch=('neck', '_dequeue_and_enqueue')),
+}
+
+
+def register_projections(algorithm: str, **reader) -> None:
+    """Teach InterCLR where the projections of your own algorithm are.
+
+    Args:
+        algorithm (str): Name of the class, as in the configuration.
+        **reader: Arguments of :class:`ProjectionReader`.
+    """
+    READERS[algorithm] = ProjectionReader(**reader)
+
+
+def find_reader(algorithm: type) -> ProjectionReader:
+    """Look a class up, or the nearest class that it derives from.
+
+    Args:
+        algorithm (type): Class of the stock algorithm.
+
+    Returns:
+        ProjectionReader: Its row.
+
+    Raises:
+        ValueError: If neither it nor a base is known.
+    """
+    for base in algorithm.__mro__:
+        if base.__name__ in READERS:
+            return READERS[base.__name__]
+    raise ValueError(
+        f'algorithm={algorithm.__name__!r}: InterCLR does not know where its '
+        f'projections are; known: {", ".join(sorted(READERS))}. Tell it with '
+        'interclr_plugin.algorithms.register_projections('
+        f'{algorithm.__name__!r}, query=..., key=...).')
+
+
+@contextmanager
+def recorded_calls(algorithm: nn.Module,
+                   watch: Tuple[str, ...]) -> Iterator[Calls]:
+    """Record the calls of some of an algorithm's parts.
+
+    Args:
+        algorithm (nn.Module): The algorithm.
+        watch (tuple[str]): Names of its modules and methods.
+
+    Yields:
+        dict[str, list[Tensor]]: Filled while the context is open.
+    """
+    calls: Calls = {name: [] for name in watch}
+    with ExitStack() as stack:
+        for name in watch:
+            part = getattr(algorithm, name)
+            record = calls[name].append
+            if isinstance(part, nn.Module):
+                handle = part.register_forward_hook(
+                    lambda module, args, output, record=record: record(
+                        _first(output)))
+                stack.callback(handle.remove)
+            else:
+                setattr(algorithm, name, _recording(part, record))
+                stack.callback(delattr, algorithm, name)
+        yield calls
+
+
+def _first(output) -> Tensor:
+    # mmselfsup's necks give a list, mmpretrain's a tuple or a tensor.
+    return output[0] if isinstance(output, (list, tuple)) else output
+
+
+def _recording(method: Callable, record: Callable) -> Callable:
+
+    def call(first, *args, **kwargs):
+        record(first)
+        return method(first, *args, **kwargs)
+
+    return call

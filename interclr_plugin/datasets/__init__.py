@@ -1,0 +1,5 @@
+"""Data: real images without a download, and the test-time view of a set."""
+from .centre_view import centre_view, to_model_inputs
+from .digits import Digits
+
+__all__ = ['Digits', 'centre_view', 'to_model_inputs']

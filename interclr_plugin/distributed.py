@@ -1,0 +1,59 @@
+"""What several processes need to keep equal copies of one memory bank.
+
+``mmengine.dist`` does nothing when a process is alone, so there is one code
+path for one process and many.
+"""
+import torch
+from mmengine import dist
+from torch import Tensor
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """Stack the rows of all processes, in the order of their ranks.
+
+    Args:
+        rows (Tensor): (B, ...), the same shape on every process.
+
+    Returns:
+        Tensor: (W * B, ...) for W processes, equal on all of them.
+    """
+    if dist.get_world_size() == 1:
+        return rows
+    return torch.cat(dist.all_gather(rows.contiguous()))
+
+
+def first_occurrence(index: Tensor) -> Tensor:
+    """Tell for each entry where its value stands first.
+
+    ``tensor[index] = rows`` is undefined where ``index`` holds a value twice,
+    and a sampler that rounds up repeats images. Writing
+    ``rows[first_occurrence(index)]`` instead makes all writes to one row
+    equal, so their order no longer matters, and it needs no host
+    synchronisation as a deduplicated index of unknown length would.
+
+    Args:
+        index (Tensor): (n,) integers.
+
+    Returns:
+        Tensor: (n,) positions, ``index[result] == index``.
+    """
+    values, order = torch.sort(index, stable=True)
+    position = torch.arange(len(index), device=index.device)
+    starts = torch.ones_like(values, dtype=torch.bool)
+    starts[1:] = values[1:] != values[:-1]
+    # The start of each run of equal values, carried along the run.
+    run_start = torch.where(starts, position, 0).cummax(0).values
+    return torch.empty_like(order).scatter_(0, order, order[run_start])
+
+
+def shard(num_rows: int) -> slice:
+    """Give this process its part of ``range(num_rows)``.
+
+    Args:
+        num_rows (int): How many rows all processes share out.
+
+    Returns:
+        slice: Parts of different ranks do not overlap and cover all rows.
+    """
+    rank, world = dist.get_rank(), dist.get_world_size()
+    return slice(rank * num_rows // world, (rank + 1) * num_rows // world)

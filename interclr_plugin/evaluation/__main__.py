@@ -1,0 +1,73 @@
+"""Command line of the evaluation; ``--help`` lists the options."""
+import argparse
+import json
+from typing import List, Optional
+
+from mmengine.config import Config, DictAction
+
+from .benchmark import evaluate
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv (list[str], optional): Arguments. None: those of the process.
+
+    Returns:
+        Namespace: Options, named as on the command line.
+    """
+    parser = argparse.ArgumentParser(
+        prog='python -m interclr_plugin.evaluation',
+        description='kNN and linear top-1 accuracy of frozen features.')
+    parser.add_argument('config', help='configuration of the pre-training')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='file or URL with the weights; none: initial weights')
+    parser.add_argument('--out', help='also write the result, as JSON')
+    parser.add_argument(
+        '--test-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='changes that make the test set out of the training set, in '
+        'place of evaluation.test of the configuration: split=test')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='changes to the configuration')
+    parser.add_argument('--seed', type=int, default=0, help='initial weights')
+    parser.add_argument('--k', type=int, default=20, help='kNN neighbours')
+    parser.add_argument('--temperature', type=float, default=0.07, help='kNN')
+    parser.add_argument('--batch-size', type=int, default=256)
+    parser.add_argument('--num-workers', type=int, default=0)
+    parser.add_argument('--device', help='cpu, cuda, ...; none: GPU if any')
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    """Evaluate and print a table.
+
+    Args:
+        argv (list[str], optional): Arguments. None: those of the process.
+    """
+    options = vars(parse_args(argv))
+    out = options.pop('out')
+    config = Config.fromfile(options.pop('config'))
+    config.merge_from_dict(options.pop('cfg_options') or {})
+    result = evaluate(config, **options)
+    print(f"train images  {result['num_train']:>8}\n"
+          f"test images   {result['num_test']:>8}\n"
+          f"kNN top-1     {result['knn']:>8.4f}\n"
+          f"linear top-1  {result['linear']:>8.4f}")
+    if out:
+        with open(out, 'w') as file:
+            json.dump(result, file, indent=2)
+            file.write('\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,94 @@
+"""Weights of a checkpoint, read without running code that it might hold."""
+import pickle
+import types
+from typing import Any, Dict
+
+import torch
+from mmengine.fileio import get_local_path
+from torch import Tensor, nn
+
+# What a state dict is made of. Storages are torch.load's own affair.
+_OF_TENSORS = {('collections', 'OrderedDict'),
+               ('torch._utils', '_rebuild_tensor_v2'),
+               ('torch._utils', '_rebuild_parameter')}
+
+
+def load_state_dict(path: str) -> Dict[str, Tensor]:
+    """Read the weights of a checkpoint, of this plugin or any other.
+
+    Args:
+        path (str): File or URL. Weights under ``state_dict``, as mmengine
+            saves them, or at the top.
+
+    Returns:
+        dict[str, Tensor]: Weights by name, on the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds no weights.
+    """
+    with get_local_path(str(path)) as local:
+        checkpoint = _read(local)
+    weights = checkpoint.get('state_dict', checkpoint)
+    if not any(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f'{path} holds no weights, but {list(weights)[:5]}. '
+                         'Name a checkpoint such as epoch_50.pth.')
+    return weights
+
+
+def load_backbone(backbone: nn.Module, path: str) -> None:
+    """Fill a backbone with the ``backbone.*`` weights of a checkpoint.
+
+    Args:
+        backbone (nn.Module): Changed in place.
+        path (str): File or URL; further weights in it are left alone.
+
+    Raises:
+        ValueError: The weights are not those of this backbone.
+    """
+    prefix = 'backbone.'
+    state = load_state_dict(path)
+    weights = {
+        name[len(prefix):]: value
+        for name, value in state.items() if name.startswith(prefix)
+    }
+    try:
+        backbone.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} does not fit model.backbone of the configuration: it '
+            f'has {len(weights)} weights named backbone.*, others are '
+            f'{[name for name in state if not name.startswith(prefix)][:3]}. '
+            f'Use the configuration it was trained with. {error}') from error
+
+
+def _read(path: str) -> Dict[str, Any]:
+    if hasattr(torch.serialization, 'add_safe_globals'):
+        # torch >= 2.4. The classes of a checkpoint of mmengine are on the
+        # list since compat.py was imported.
+        return torch.load(path, map_location='cpu', weights_only=True)
+    # Older releases have no such list, and refuse what mmengine stores
+    # beside the weights. That is skipped here, unread.
+    reader = types.SimpleNamespace(
+        __name__=__name__, Unpickler=_TensorUnpickler, load=pickle.load)
+    return torch.load(path, map_location='cpu', pickle_module=reader)
+
+
+class _TensorUnpickler(pickle.Unpickler):
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _OF_TENSORS:
+            return super().find_class(module, name)
+        return _Skipped
+
+
+class _Skipped:
+    """Stands for any other object; takes every step of unpickling."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def _ignore(self, *args: Any) -> None:
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = update = _ignore

@@ -1,0 +1,166 @@
+"""The hook that gives the inter-image branch its data and its cadence."""
+from typing import Optional, Sequence
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, Runner
+from mmengine.utils import ProgressBar
+from torch import Tensor, nn
+
+from ..algorithms.inter_clr import InterCLRMixin
+from ..datasets.centre_view import centre_view, to_model_inputs
+from ..datasets.sample_index import (num_distinct_images,
+                                     turn_on_sample_index)
+from ..extraction import extract
+
+
+@HOOKS.register_module()
+class MemoryBankHook(Hook):
+    """Size and fill the memory bank, and keep its labels' cadence.
+
+    Args:
+        warmup_epochs (int): Epochs at the start with the stock loss alone;
+            the bank and the labels are updated all the same. Defaults to 0.
+        transforms (Sequence[dict], optional): What loads an image and makes
+            its test-time view for the first clustering. Defaults to None:
+            derived from the training pipeline
+            (:func:`~interclr_plugin.datasets.centre_view`).
+        batch_size (int): Images at once for the first clustering. Defaults
+            to 256.
+        statistics_interval (int): Steps between two measurements of the
+            cluster sizes. Defaults to 50.
+
+    Raises:
+        ValueError: If an argument is outside its range; from the run's start
+            if the data set does not fit the configuration.
+
+    Source: METHOD.md 1-3; DESIGN.md 3.
+    """
+
+    # Before EMAHook copies the model, which then has the bank's final size.
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(self,
+                 *,
+                 warmup_epochs: int = 0,
+                 transforms: Optional[Sequence[dict]] = None,
+                 batch_size: int = 256,
+                 statistics_interval: int = 50) -> None:
+        for name, value, least in (('warmup_epochs', warmup_epochs, 0),
+                                   ('batch_size', batch_size, 1),
+                                   ('statistics_interval',
+                                    statistics_interval, 1)):
+            if value < least:
+                raise ValueError(
+                    f'{name}={value} must be at least {least}. Change '
+                    f"dict(type='MemoryBankHook', {name}=...).")
+        self.warmup_epochs = warmup_epochs
+        self.transforms = transforms
+        self.batch_size = batch_size
+        self.statistics_interval = statistics_interval
+
+    def before_run(self, runner: Runner) -> None:
+        """Size the bank: buffers need their final size before a resume."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            return  # a test run has no training set
+        model = _unwrap(runner)
+        if getattr(runner.model, 'broadcast_buffers', False):
+            runner.logger.warning(
+                'The model wrapper broadcasts all buffers at each step, the '
+                'memory bank included. Add broadcast_buffers=False to '
+                'model_wrapper_cfg.')
+        dataset = runner.train_dataloader.dataset
+        turn_on_sample_index(dataset, runner.logger)
+        if not model.inter_image.ready:
+            model.inter_image.allocate(
+                num_distinct_images(dataset), runner.seed)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check a bank that is to be restored, leave out a foreign one."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        state = checkpoint['state_dict']
+        model = _unwrap(runner)
+        for name, buffer in model.inter_image.named_buffers():
+            name = f'inter_image.{name}'
+            if not runner._resume:
+                # load_from starts a new run: its bank is another data set's.
+                state.pop(name, None)
+            elif name in state and state[name].shape != buffer.shape:
+                raise ValueError(
+                    f'Cannot resume: {name} is {tuple(state[name].shape)} in '
+                    f'the checkpoint and {tuple(buffer.shape)} here. Resume '
+                    'with the data set and inter_image settings of the '
+                    'checkpoint, or start a new run from its weights: '
+                    'load_from=..., resume=False.')
+
+    def before_train(self, runner: Runner) -> None:
+        """Fill the bank, unless a checkpoint restored it."""
+        model = _unwrap(runner)
+        if not model.inter_image.ready:
+            self._fill(model, runner)
+
+    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Tell the model whether it still warms up."""
+        epoch = runner.iter // len(runner.train_dataloader)
+        _unwrap(runner).warming_up = epoch < self.warmup_epochs
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Stop at bad input; move small clusters and centroids when due."""
+        branch = _unwrap(runner).inter_image
+        branch.raise_fault()
+        branch.after_step()
+        if self.every_n_train_iters(runner, self.statistics_interval):
+            runner.message_hub.update_scalars({
+                f'train/{name}': value
+                for name, value in branch.labels.statistics().items()
+            })
+
+    def _fill(self, model: nn.Module, runner: Runner) -> None:
+        branch = model.inter_image
+        runner.logger.info(
+            f'Filling the memory bank with {branch.num_images} images.')
+        dataset = centre_view(runner.train_dataloader.dataset,
+                              self.transforms)
+        bar = _Progress(branch.num_images)
+        features = extract(
+            dataset,
+            model,
+            lambda batch: _project(model, batch),
+            batch_size=self.batch_size,
+            num_workers=runner.train_dataloader.num_workers,
+            progress=bar)
+        runner.logger.info('First clustering of the memory bank into '
+                           f'{branch.labels.num_clusters} clusters.')
+        branch.fill(features, _Progress(20))
+        runner.logger.info(f'Clusters: {branch.labels.statistics()}')
+
+
+class _Progress:
+    """A bar on the main process, nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self.bar = ProgressBar(total) if is_main_process() else None
+
+    def __call__(self, done: int = 1) -> None:
+        if self.bar is not None:
+            left = self.bar.task_num - self.bar.completed
+            self.bar.update(min(done, left))
+
+
+def _project(model: nn.Module, batch: dict) -> Tensor:
+    output = model.neck(model.backbone(to_model_inputs(model, batch)))
+    return output[0] if isinstance(output, (list, tuple)) else output
+
+
+def _unwrap(runner: Runner) -> InterCLRMixin:
+    model = runner.model.module if is_model_wrapper(
+        runner.model) else runner.model
+    if not isinstance(model, InterCLRMixin):
+        raise ValueError(
+            f'MemoryBankHook found a {type(model).__name__}; it goes with '
+            "model=dict(type='InterCLR', ...). Change model.type or remove "
+            'the hook from custom_hooks.')
+    return model

@@ -1,0 +1,235 @@
+"""The inter-image branch: bank, labels, sampler and loss wired together."""
+from typing import Callable, Dict, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..distributed import first_occurrence, gather_rows
+from .random_stream import RandomStream
+
+_ADD_THE_HOOK = (
+    "The memory bank is not ready. Add custom_hooks = "
+    "[dict(type='MemoryBankHook')] to the configuration: it sizes and fills "
+    'the bank.')
+
+
+class InterImageBranch(nn.Module):
+    """Learn inter-image invariance from the projections of any algorithm.
+
+    It knows neither library: it takes queries, keys and the images' positions
+    in the training set, and gives a loss. Everything runs in float32.
+
+    Args:
+        num_clusters (int): C, pseudo-classes.
+        feat_dim (int): D, width of the projection.
+        num_images (int, optional): N, images in the training set. Defaults to
+            None: :class:`MemoryBankHook` takes the dataset's length.
+        bank (dict, optional): :class:`MemoryBank`.
+        labels (dict, optional): :class:`OnlineKMeans`.
+        sampler (dict, optional): :class:`PairSampler`.
+        loss (dict, optional): :class:`MarginNCELoss`. Each of these four
+            defaults to None: as released, sized to the data.
+
+    Source: METHOD.md 1-5.
+    """
+
+    def __init__(self,
+                 *,
+                 num_clusters: int,
+                 feat_dim: int,
+                 num_images: Optional[int] = None,
+                 bank: Optional[dict] = None,
+                 labels: Optional[dict] = None,
+                 sampler: Optional[dict] = None,
+                 loss: Optional[dict] = None) -> None:
+        super().__init__()
+        self.feat_dim = feat_dim
+        self.num_images = num_images
+        self.bank = _build(bank, 'MemoryBank')
+        self.labels = _build(
+            labels, 'OnlineKMeans', num_clusters=num_clusters)
+        self.sampler = _build(sampler, 'PairSampler')
+        self.loss = _build(loss, 'MarginNCELoss')
+        self.random = RandomStream()
+        # Flags that must survive a resume; `fault` is the first step with
+        # bad input, or -1.
+        self.register_buffer('ready', torch.zeros((), dtype=torch.bool))
+        self.register_buffer('fault', torch.full((), -1, dtype=torch.long))
+
+    def allocate(self, num_images: int, seed: int) -> None:
+        """Give all state its final size; to be done before a resume.
+
+        Args:
+            num_images (int): N, length of the dataset.
+            seed (int): At least 0, the same on every process.
+
+        Raises:
+            ValueError: If N contradicts the configuration, or another
+                setting is impossible for N.
+        """
+        if self.num_images not in (None, num_images):
+            raise ValueError(
+                f'num_images={self.num_images}, but the training set has '
+                f'{num_images} images. Change or leave out '
+                'inter_image=dict(num_images=...).')
+        self.num_images = num_images
+        self.sampler.allocate(num_images)
+        self.labels.allocate(num_images, self.feat_dim)
+        self.bank.allocate(num_images, self.feat_dim)
+        self.random.start(seed)
+        self.ready.fill_(False)
+        self.fault.fill_(-1)
+
+    def fill(
+        self,
+        features: Tensor,
+        progress: Callable[[], None] = lambda: None) -> None:
+        """Store a feature of every image and make the first clustering.
+
+        Args:
+            features (Tensor): (N, D), the same on every process.
+            progress (Callable): Called after each k-means iteration.
+
+        Raises:
+            ValueError: If a feature is not finite.
+        """
+        bad = int((~features.isfinite().all(1)).sum())
+        if bad:
+            raise ValueError(
+                f'{bad} of {len(features)} features for the first clustering '
+                'are NaN or infinite. Check the initial weights (load_from, '
+                'init_cfg) and the data preprocessor of the configuration.')
+        self.bank.fill(features)
+        self.labels.first_clustering(self.bank.features, self.random.shared(),
+                                     progress)
+        self.ready.fill_(True)
+
+    def forward(self, query: Tensor, key: Tensor,
+                index: Tensor) -> Tuple[Tensor, Dict[str, Tensor]]:
+        """Compute the loss of a batch, then store its keys.
+
+        The bank is constant in the loss, so the gradient of the query is
+        computed here at once. Nothing of the size of the bank has to live
+        until the backward pass, and the bank may be written in between.
+
+        Args:
+            query (Tensor): (B, D) projections of any length, with gradient.
+            key (Tensor): (B, D) projections of any length, without.
+            index (Tensor): (B,) the images' positions in the training set.
+
+        Returns:
+            tuple: () the loss, and statistics to log.
+
+        Raises:
+            RuntimeError: If the bank was never filled.
+        """
+        safe = index.clamp(0, max(self.num_images or 1, 1) - 1)
+        self._require_bank()
+        with torch.autocast(query.device.type, enabled=False):
+            leaf = query.detach().float().requires_grad_()
+            with torch.enable_grad():
+                pairs = self.sampler(
+                    F.normalize(leaf, dim=1), safe, self.bank.features,
+                    self.labels.labels, self.random.own())
+                loss = self.loss(pairs.positive_similarity,
+                                 pairs.negative_similarity, pairs.valid)
+                gradient, = torch.autograd.grad(loss, leaf)
+        loss = _KnownGradient.apply(query, loss.detach(),
+                                    gradient.to(query.dtype))
+        return loss, self.update(key, index, query)
+
+    @torch.no_grad()
+    def update(self,
+               key: Tensor,
+               index: Tensor,
+               query: Optional[Tensor] = None) -> Dict[str, Tensor]:
+        """Store a batch's keys and the labels that they get.
+
+        If anything in the batch of any process is not finite, or an index
+        lies outside the bank, nothing is stored and the step is remembered
+        for :meth:`raise_fault`: asking here would wait for the device.
+
+        Args:
+            key (Tensor): (B, D) projections of any length.
+            index (Tensor): (B,) positions in the training set.
+            query (Tensor, optional): (B, D), checked only.
+
+        Returns:
+            dict[str, Tensor]: ``change_ratio``, () share of the labels that
+            changed.
+        """
+        self._require_bank()
+        self.random.advance()
+        inside = (index >= 0) & (index < self.num_images)  # (B,)
+        safe = torch.where(inside, index, 0)
+        with torch.autocast(key.device.type, enabled=False):
+            key = key.float()
+            rows = self.bank.blend(safe, key)
+            labels = self.labels.assign(rows)
+        good = inside & key.isfinite().all(1)
+        if query is not None:
+            good &= query.isfinite().all(1)
+
+        # What is written comes out of a collective: equal on every process.
+        rows = gather_rows(rows)
+        index, labels, good = gather_rows(
+            torch.stack((safe, labels, good.long()), 1)).unbind(1)
+        good = good.bool().all()
+        first = first_occurrence(index)
+        rows = torch.where(good, rows[first], self.bank.features[index])
+        labels = torch.where(good, labels[first], self.labels.labels[index])
+        self.bank.write(index, rows)
+        changed = self.labels.write(index, labels)
+        step = self.random.current_step()
+        self.fault.copy_(
+            torch.where(good | (self.fault >= 0), self.fault, step))
+        return dict(change_ratio=changed)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Do what the labels' cadence asks for after a training step."""
+        self.labels.after_step(self.random.current_step(), self.bank.features,
+                               self.random.shared())
+
+    def raise_fault(self) -> None:
+        """Stop the run if a step had bad input.
+
+        Raises:
+            ValueError: Names the step.
+        """
+        step = int(self.fault)
+        if step >= 0:
+            raise ValueError(
+                f'Step {step}: a projection is NaN or infinite, or an image '
+                f'index lies outside [0, {self.num_images}), the images in '
+                'the memory bank. The bank stays as it was before that step. '
+                'Lower the learning rate (optim_wrapper.optimizer.lr) or '
+                'clip gradients (optim_wrapper.clip_grad); for the index '
+                'check that the dataset gives sample_idx 0 to '
+                f'{self.num_images - 1}.')
+
+    def _require_bank(self) -> None:
+        # `num_images` is set by allocate(); reading `ready` would wait for
+        # the device.
+        if self.bank.features.shape[0] == 0:
+            raise RuntimeError(_ADD_THE_HOOK)
+
+
+class _KnownGradient(torch.autograd.Function):
+    """Give a loss whose gradient is known already."""
+
+    @staticmethod
+    def forward(ctx, query: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> Tuple[Tensor, None, None]:
+        gradient, = ctx.saved_tensors
+        return upstream.to(gradient.dtype) * gradient, None, None
+
+
+def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:
+    return MODELS.build({'type': default, **(config or {}), **arguments})

@@ -1,0 +1,230 @@
+"""The arithmetic of k-means on unit features, as free functions.
+
+All processes hold the same features. Work is shared out where it is heavy,
+and what comes back to every process came out of a collective, so that copies
+stay equal even where a GPU adds in another order each time.
+"""
+from typing import Callable, Optional, Tuple
+
+import torch
+from mmengine import dist
+from torch import Tensor
+
+from ..distributed import shard
+
+# Rows x clusters of one product: 16 Mi floats are 64 MiB.
+_CHUNK_ELEMENTS = 1 << 24
+
+
+def assign(features: Tensor,
+           centroids: Tensor,
+           allowed: Optional[Tensor] = None,
+           bias: Optional[Tensor] = None) -> Tensor:
+    """Give each row the centroid with the largest dot product.
+
+    Args:
+        features (Tensor): (n, D).
+        centroids (Tensor): (C, D).
+        allowed (Tensor, optional): (C,) bool, centroids that may be chosen.
+            Defaults to all.
+        bias (Tensor, optional): (C,) added to the products.
+
+    Returns:
+        Tensor: (n,) cluster numbers.
+    """
+    if bias is None:
+        bias = centroids.new_zeros(len(centroids))
+    if allowed is not None:
+        bias = bias.masked_fill(~allowed, -torch.inf)
+    rows = max(1, _CHUNK_ELEMENTS // len(centroids))
+    return torch.cat([
+        torch.addmm(bias, chunk, centroids.t()).argmax(1)
+        for chunk in features.split(rows)
+    ])
+
+
+def means_of_members(features: Tensor,
+                     labels: Tensor,
+                     centroids: Tensor,
+                     members: Optional[Tensor] = None) -> Tensor:
+    """Compute each cluster's mean; one without members keeps its centroid.
+
+    Args:
+        features (Tensor): (N, D).
+        labels (Tensor): (N,) cluster numbers.
+        centroids (Tensor): (C, D) present centroids.
+        members (Tensor, optional): (n,) positions of the only rows to look
+            at, the same on every process. Defaults to all rows.
+
+    Returns:
+        Tensor: (C, D).
+    """
+    num_rows = len(labels) if members is None else len(members)
+    mine = shard(num_rows)
+    if members is not None:
+        mine = members[mine]
+    # One more column counts the members, so that one all-reduce serves both.
+    sums = features.new_zeros(len(centroids), features.shape[1] + 1)
+    rows = torch.nn.functional.pad(features[mine], (0, 1), value=1.0)
+    sums.index_add_(0, labels[mine], rows)
+    dist.all_reduce(sums)
+    sizes = sums[:, -1:]
+    return torch.where(sizes > 0, sums[:, :-1] / sizes.clamp(min=1), centroids)
+
+
+def apportion(sizes: Tensor, count: int) -> Tensor:
+    """Choose how many times to cut each cluster so that pieces stay large.
+
+    This is what cutting the largest piece in two, ``count`` times over, aims
+    at, found without a loop over clusters: the largest piece size t at which
+    the clusters hold enough pieces of t members.
+
+    Args:
+        sizes (Tensor): (C,) members of each cluster.
+        count (int): How many cuts; at most the sum of ``sizes - 1`` over
+            clusters with members.
+
+    Returns:
+        Tensor: (C,) cuts of each cluster, summing to ``count``.
+    """
+
+    def cuts(piece: int) -> Tensor:
+        return (sizes // piece - 1).clamp(min=0)
+
+    low, high = 1, int(sizes.max())
+    while low < high:  # at most log2(N) rounds of C additions each
+        middle = (low + high + 1) // 2
+        if int(cuts(middle).sum()) >= count:
+            low = middle
+        else:
+            high = middle - 1
+    result = cuts(low)
+    # Clusters that hold several pieces of exactly this size may offer more
+    # cuts than asked: take back those that would leave the smallest pieces.
+    surplus = int(result.sum()) - count
+    spare = result - cuts(low + 1)
+    order = torch.argsort(sizes, stable=True)
+    before = spare[order].cumsum(0) - spare[order]
+    taken = (surplus - before).clamp(min=0).minimum(spare[order])
+    result[order] -= taken
+    return result
+
+
+def principal_axes(features: Tensor, group: Tensor, num_groups: int,
+                   generator: torch.Generator) -> Tensor:
+    """Find the direction of largest spread of several groups at once.
+
+    Args:
+        features (Tensor): (n, D).
+        group (Tensor): (n,) group of each row.
+        num_groups (int): G.
+        generator (torch.Generator): For the starting directions.
+
+    Returns:
+        Tensor: (n,) each row's coordinate on its group's axis, from the
+        group's mean.
+    """
+    zeros = features.new_zeros(num_groups, features.shape[1])
+    sizes = torch.bincount(group, minlength=num_groups).unsqueeze(1)
+    mean = zeros.index_add(0, group, features) / sizes
+    centred = features - mean[group]
+    axis = torch.randn(
+        zeros.shape, generator=generator, device=zeros.device).to(zeros)
+    for _ in range(10):  # power iterations; a cut needs no more precision
+        coordinate = (centred * axis[group]).sum(1, keepdim=True)
+        axis = zeros.index_add(0, group, centred * coordinate)
+        axis = torch.nn.functional.normalize(axis, dim=1)
+    return (centred * axis[group]).sum(1)
+
+
+def refill(features: Tensor, labels: Tensor, num_clusters: int,
+           generator: torch.Generator) -> Tensor:
+    """Give every empty cluster a piece of a large one, all in one pass.
+
+    METHOD.md 3 cuts the largest cluster in two by 2-means, once for each
+    empty cluster. Here all cuts are chosen first (:func:`apportion`), and a
+    cluster is cut into pieces of equal size along its principal axis, which
+    is the relaxed solution of 2-means (Ding and He, ICML 2004). So there is
+    no loop over clusters, no piece is smaller than need be (2-means may cut
+    one member off, and the piece would be small again), and identical
+    features are cut as well as any.
+
+    Args:
+        features (Tensor): (N, D), N at least ``num_clusters``.
+        labels (Tensor): (N,) cluster numbers.
+        num_clusters (int): C.
+        generator (torch.Generator): The same on every process.
+
+    Returns:
+        Tensor: (N,) new labels; every cluster has members.
+    """
+    sizes = torch.bincount(labels, minlength=num_clusters)
+    empty = (sizes == 0).nonzero().flatten()
+    if not len(empty):
+        return labels
+    cuts = apportion(sizes, len(empty))  # (C,)
+    members = (cuts > 0)[labels].nonzero().flatten()  # (n,)
+    donors, group = labels[members].unique(return_inverse=True)  # (G,), (n,)
+    coordinate = principal_axes(features[members], group, len(donors),
+                                generator)
+    order = torch.argsort(coordinate, stable=True)
+    order = order[torch.argsort(group[order], stable=True)]
+    members, group = members[order], group[order]
+
+    size, cut = sizes[donors], cuts[donors]
+    start = size.cumsum(0) - size
+    rank = torch.arange(len(group), device=group.device) - start[group]
+    # The first piece keeps the donor's number; the others take empty ones.
+    piece = rank * (cut[group] + 1) // size[group]
+    number = (cut.cumsum(0) - cut)[group] + piece - 1
+    new = torch.where(piece == 0, donors[group], empty[number.clamp(min=0)])
+    # The members are the same everywhere, their order on an axis may not be.
+    written = labels.clone()
+    written[members] = new
+    moved = members.sort().values
+    values = written[moved]
+    dist.broadcast(values)
+    written[moved] = values
+    return written
+
+
+def fit(features: Tensor,
+        num_clusters: int,
+        generator: torch.Generator,
+        iterations: int = 20,
+        progress: Callable[[], None] = lambda: None) -> Tuple[Tensor, Tensor]:
+    """Cluster by Lloyd's k-means; no cluster comes out empty.
+
+    Args:
+        features (Tensor): (N, D), the same on every process.
+        num_clusters (int): C, at most N.
+        generator (torch.Generator): The same on every process.
+        iterations (int): Rounds of assignment and means. Defaults to 20.
+        progress (Callable): Called after each round.
+
+    Returns:
+        tuple[Tensor, Tensor]: (N,) labels and (C, D) centroids, the means of
+        their members.
+
+    Raises:
+        ValueError: If there are more clusters than rows.
+    """
+    num_rows = len(features)
+    if not 1 <= num_clusters <= num_rows:
+        raise ValueError(
+            f'num_clusters={num_clusters} for {num_rows} images; allowed: 1 '
+            f'to {num_rows}. Change inter_image=dict(num_clusters=...).')
+    mine = shard(num_rows)
+    start = torch.randperm(
+        num_rows, generator=generator, device=features.device)
+    centroids = features[start[:num_clusters]]
+    for _ in range(iterations):
+        # The nearest in Euclidean distance: |f|^2 is the same for all c.
+        bias = -0.5 * centroids.square().sum(1)
+        labels = start.new_zeros(num_rows)
+        labels[mine] = assign(features[mine], centroids, bias=bias)
+        dist.all_reduce(labels)
+        labels = refill(features, labels, num_clusters, generator)
+        centroids = means_of_members(features, labels, centroids)
+        progress()
+    return labels, centroids

@@ -1,0 +1,202 @@
+"""Which image agrees with a query, and which ones disagree."""
+import math
+from typing import NamedTuple, Optional
+
+import torch
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+# The released sizes on ImageNet; smaller data sets get smaller ones.
+_RELEASED_NEGATIVES = 16384
+
+
+class Pairs(NamedTuple):
+    """What a batch is compared with; similarities carry gradients."""
+    positive: Tensor  # (B,) index
+    negatives: Tensor  # (B, K) index
+    valid: Tensor  # (B, K) bool: False where no negative is left
+    positive_similarity: Tensor  # (B,)
+    negative_similarity: Tensor  # (B, K)
+
+
+@MODELS.register_module()
+class PairSampler(nn.Module):
+    """Draw a positive and K negatives for each image of a batch.
+
+    The positive is drawn uniformly among the images with the query's label
+    (the image itself included, as released). A negative never has the
+    query's label: images that do are masked before anything is ranked, so
+    the draw always ends. Where fewer than K images are left, the free slots
+    are marked in ``valid``.
+
+    Args:
+        strategy (str): ``'semi-hard'`` draws uniformly, without repeats, from
+            the pool of the P most similar images, ``'semi-easy'`` from the P
+            least similar, ``'random'`` from all, ``'hard'`` takes the K most
+            similar. Defaults to ``'semi-hard'``.
+        num_negatives (int, optional): K. Defaults to None: 16,384 as
+            released, or half of the pool where the data set is too small for
+            that.
+        pool_fraction (float): P / N, in (0, 1]. Defaults to 0.1.
+
+    Raises:
+        ValueError: If an argument is outside its range, or (from
+            :meth:`allocate`) K is impossible for the data set.
+
+    Source: METHOD.md 4; Xie et al., IJCV 2022, section 3.3.
+    """
+
+    STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
+
+    def __init__(self,
+                 *,
+                 strategy: str = 'semi-hard',
+                 num_negatives: Optional[int] = None,
+                 pool_fraction: float = 0.1) -> None:
+        super().__init__()
+        if strategy not in self.STRATEGIES:
+            raise ValueError(
+                f'strategy={strategy!r} is unknown; allowed: '
+                f'{", ".join(map(repr, self.STRATEGIES))}. Change '
+                'inter_image=dict(sampler=dict(strategy=...)).')
+        if num_negatives is not None and num_negatives < 1:
+            raise ValueError(
+                f'num_negatives={num_negatives} must be at least 1. Change '
+                'inter_image=dict(sampler=dict(num_negatives=...)).')
+        if not 0 < pool_fraction <= 1:
+            raise ValueError(
+                f'pool_fraction={pool_fraction} is outside (0, 1]. Change '
+                'inter_image=dict(sampler=dict(pool_fraction=...)).')
+        self.strategy = strategy
+        self.pool_fraction = pool_fraction
+        self._asked_negatives = num_negatives
+        self.num_negatives = 0
+        self.pool_size = 0
+
+    def allocate(self, num_images: int) -> None:
+        """Set K and P for a data set.
+
+        Args:
+            num_images (int): N.
+        """
+        pool = max(1, round(self.pool_fraction * num_images))
+        negatives = self._asked_negatives
+        if negatives is None:
+            negatives = max(1, min(_RELEASED_NEGATIVES, pool // 2))
+        semi = self.strategy in ('semi-hard', 'semi-easy')
+        allowed = pool if semi else num_images - 1
+        if negatives > allowed:
+            raise ValueError(
+                f'num_negatives={negatives} is impossible: {num_images} '
+                f'images with pool_fraction={self.pool_fraction} and strategy='
+                f'{self.strategy!r} leave 1 to {allowed}. Change inter_image='
+                'dict(sampler=dict(num_negatives=..., pool_fraction=...)).')
+        self.num_negatives, self.pool_size = negatives, pool
+
+    def forward(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, generator: torch.Generator) -> Pairs:
+        """Choose positives and negatives and compare the queries with them.
+
+        Args:
+            query (Tensor): (B, D) unit rows.
+            index (Tensor): (B,) the queries' positions in the training set.
+            features (Tensor): (N, D) the bank.
+            labels (Tensor): (N,) cluster numbers.
+            generator (torch.Generator): On the device of ``features``.
+
+        Returns:
+            Pairs: Indices into the bank, and similarities.
+        """
+        query_labels = labels[index]  # (B,)
+        positive = draw_members(query_labels, labels, generator)
+        positive_similarity = (query * features[positive]).sum(1)
+
+        if self.strategy == 'random':
+            candidates = self._draw_candidates(len(features), generator)
+            similarity = query @ features[candidates].t()  # (B, M)
+            valid = labels[candidates] != query_labels.unsqueeze(1)
+            # The candidates lie in random order: the first K valid ones.
+            columns = torch.argsort(
+                (~valid).to(torch.uint8), 1,
+                stable=True)[:, :self.num_negatives]
+            negatives = candidates[columns]
+        else:
+            similarity = query @ features.t()  # (B, N)
+            valid = labels != query_labels.unsqueeze(1)
+            columns = self._select(similarity.detach(), valid, generator)
+            negatives = columns
+        return Pairs(positive, negatives, valid.gather(1, columns),
+                     positive_similarity, similarity.gather(1, columns))
+
+    def _draw_candidates(self, num_images: int,
+                         generator: torch.Generator) -> Tensor:
+        # Twice K leave K valid ones unless the query's own cluster holds
+        # about half of the data set.
+        count = min(num_images, 2 * self.num_negatives)
+        candidates = draw_subset(num_images, count, generator)
+        order = torch.randperm(
+            count, generator=generator, device=candidates.device)
+        return candidates[order]
+
+    def _select(self, similarity: Tensor, valid: Tensor,
+                generator: torch.Generator) -> Tensor:
+        """Choose K of N columns for each row: (B, N) to (B, K)."""
+        hardest = self.strategy != 'semi-easy'
+        ranked = similarity.masked_fill(~valid,
+                                        -math.inf if hardest else math.inf)
+        if self.strategy == 'hard':
+            return ranked.topk(self.num_negatives, 1).indices
+        pool = ranked.topk(
+            self.pool_size, 1, largest=hardest, sorted=False).indices
+        # One random number for each place of the pool, shared by the batch:
+        # each row's draw is still uniform, at a B-th of the random numbers.
+        lot = torch.rand(
+            self.pool_size, generator=generator, device=pool.device)
+        lot = lot.masked_fill(~valid.gather(1, pool), -1)  # (B, P)
+        drawn = lot.topk(self.num_negatives, 1, sorted=False).indices
+        return pool.gather(1, drawn)
+
+
+def draw_members(query_labels: Tensor, labels: Tensor,
+                 generator: torch.Generator) -> Tensor:
+    """Draw one member of each given cluster, uniformly.
+
+    Args:
+        query_labels (Tensor): (B,) clusters, each with a member.
+        labels (Tensor): (N,) cluster numbers.
+        generator (torch.Generator): On their device.
+
+    Returns:
+        Tensor: (B,) positions in ``labels``.
+    """
+    by_label, order = torch.sort(labels)
+    start = torch.searchsorted(by_label, query_labels)
+    end = torch.searchsorted(by_label, query_labels, right=True)
+    lot = torch.rand(
+        len(start), generator=generator, device=labels.device,
+        dtype=torch.float64)
+    return order[start + (lot * (end - start)).long()]
+
+
+def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw distinct numbers below ``total``, at a cost that ignores it.
+
+    The range is cut into ``count`` parts of equal length (but for one) and
+    each gives one number. Turning the range by a random amount first makes
+    every number equally likely.
+
+    Args:
+        total (int): The range, at least ``count``.
+        count (int): How many numbers.
+        generator (torch.Generator): On the device of the result.
+
+    Returns:
+        Tensor: (count,) distinct numbers in [0, total), in no random order.
+    """
+    device = generator.device
+    edges = torch.arange(count + 1, device=device) * total // count
+    length = edges[1:] - edges[:-1]
+    lot = torch.rand(
+        count, generator=generator, device=device, dtype=torch.float64)
+    turn = torch.randint(total, (1, ), generator=generator, device=device)
+    return (edges[:-1] + (lot * length).long() + turn) % total
