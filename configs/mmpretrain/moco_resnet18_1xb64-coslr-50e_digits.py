@@ -21,7 +21,8 @@ model = dict(
         depth=18,
         stem_channels=16,
         base_channels=16,
-        norm_cfg=dict(type='BN')),
+        norm_cfg=dict(type='BN'),
+        zero_init_residual=False),
     neck=dict(
         type='MoCoV2Neck', in_channels=128, hid_channels=128, out_channels=64),
     head=dict(
@@ -54,8 +55,7 @@ view_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=64,
-    num_workers=2,
-    persistent_workers=True,
+    num_workers=0,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),

@@ -11,8 +11,12 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import mmcv
 import numpy as np
 import torch
-from mmengine.dataset import (BaseDataset, ClassBalancedDataset, Compose,
-                              RepeatDataset)
+from mmengine.dataset import (
+    BaseDataset,
+    ClassBalancedDataset,
+    Compose,
+    RepeatDataset,
+)
 
 MULTI_VIEW = 'MultiView'
 # Where a crop transform keeps its output size. In this order, because

@@ -5,6 +5,7 @@ from typing import Any, Dict
 
 import torch
 from mmengine.fileio import get_local_path
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 # What a state dict is made of. Storages are torch.load's own affair.
@@ -25,7 +26,7 @@ def load_state_dict(path: str) -> Dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file holds no weights.
+        ValueError: The file holds no weights, or more than data.
     """
     with get_local_path(str(path)) as local:
         checkpoint = _read(local)
@@ -63,15 +64,23 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
 
 
 def _read(path: str) -> Dict[str, Any]:
-    if hasattr(torch.serialization, 'add_safe_globals'):
-        # torch >= 2.4. The classes of a checkpoint of mmengine are on the
-        # list since compat.py was imported.
+    if digit_version(torch.__version__) < digit_version('2.6.0'):
+        # Older releases refuse what mmengine stores beside the weights, and
+        # cannot be told that it is safe. It is skipped here, unread.
+        reader = types.SimpleNamespace(
+            __name__=__name__, Unpickler=_TensorUnpickler, load=_load_pickle)
+        return torch.load(path, map_location='cpu', pickle_module=reader)
+    try:
+        # compat.py has declared the classes that mmengine stores.
         return torch.load(path, map_location='cpu', weights_only=True)
-    # Older releases have no such list, and refuse what mmengine stores
-    # beside the weights. That is skipped here, unread.
-    reader = types.SimpleNamespace(
-        __name__=__name__, Unpickler=_TensorUnpickler, load=pickle.load)
-    return torch.load(path, map_location='cpu', pickle_module=reader)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path} holds objects that could run code, and only weights are '
+            "allowed. Save its 'state_dict' alone.") from error
+
+
+def _load_pickle(file: Any, **options: Any) -> Any:
+    return _TensorUnpickler(file, **options).load()
 
 
 class _TensorUnpickler(pickle.Unpickler):

@@ -55,7 +55,7 @@ class InterImageBranch(nn.Module):
         self.random = RandomStream()
         # Flags that must survive a resume; `fault` is the first step with
         # bad input, or -1.
-        self.register_buffer('ready', torch.zeros((), dtype=torch.bool))
+        self.register_buffer('ready', torch.zeros((), dtype=torch.long))
         self.register_buffer('fault', torch.full((), -1, dtype=torch.long))
 
     def allocate(self, num_images: int, seed: int) -> None:
@@ -79,7 +79,7 @@ class InterImageBranch(nn.Module):
         self.labels.allocate(num_images, self.feat_dim)
         self.bank.allocate(num_images, self.feat_dim)
         self.random.start(seed)
-        self.ready.fill_(False)
+        self.ready.zero_()
         self.fault.fill_(-1)
 
     def fill(
@@ -104,7 +104,7 @@ class InterImageBranch(nn.Module):
         self.bank.fill(features)
         self.labels.first_clustering(self.bank.features, self.random.shared(),
                                      progress)
-        self.ready.fill_(True)
+        self.ready.fill_(1)
 
     def forward(self, query: Tensor, key: Tensor,
                 index: Tensor) -> Tuple[Tensor, Dict[str, Tensor]]:

@@ -40,7 +40,8 @@ class RandomStream(nn.Module):
         Args:
             seed (int): At least 0, the same on every process.
         """
-        self.seed.fill_(seed)
+        # SyncBuffersHook averages buffers in float32: stay exact in it.
+        self.seed.fill_(seed % (1 << 24))
         self.step.zero_()
         self._host_seed = None
 

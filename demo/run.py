@@ -1,0 +1,192 @@
+"""Pre-train MoCo v2 and InterCLR on digits and compare their features.
+
+``make demo`` runs this; Ctrl-C stops it, and the next run goes on from there.
+"""
+import argparse
+import os
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import List, Optional
+
+from report import figure, table
+from rich import progress
+from rich.console import Console
+from state import State, write_json
+from training import Training, TrainingError, epoch_of
+
+from interclr_plugin.evaluation import evaluate
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = dict(
+    moco='moco_resnet18_1xb64-coslr-50e_digits.py',
+    interclr='interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+NAMES = dict(moco='MoCo v2', interclr='InterCLR')
+INITIAL = 'random initial weights'
+# Seconds between two lines where no line can be redrawn.
+PAUSE = 10
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv (list[str], optional): Arguments. None: those of the process.
+
+    Returns:
+        Namespace: Options, named as on the command line.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--epochs', type=int, help='none: as configured, 50')
+    parser.add_argument('--seed', type=int, help='none: as configured, 0')
+    parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
+    parser.add_argument(
+        '--scope', choices=('mmselfsup', 'mmpretrain'), default='mmselfsup')
+    options = parser.parse_args(argv)
+    if options.epochs is not None and options.epochs < 1:
+        parser.error(f'--epochs {options.epochs}: allowed is 1 or more')
+    return options
+
+
+class Line:
+    """The line that tells what goes on: redrawn, or repeated in a log."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar = progress.Progress(
+            progress.TextColumn('{task.description:<10}'),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.TextColumn('{task.fields[doing]:<21}'),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            console=console)
+        self.printed = 0.
+
+    def task(self, name: str, total: float):
+        """Start a task; returns what takes (amount done, words)."""
+        number = self.bar.add_task(name, total=total, doing='')
+
+        def report(done: float, doing: str) -> None:
+            self.bar.update(number, completed=done, doing=doing)
+            now = time.monotonic()
+            if not self.console.is_terminal and now - self.printed > PAUSE:
+                self.printed = now
+                self.console.print(f'{name}: {doing}, {done / total:.0%}')
+
+        return report
+
+
+def pretrain(training: Training, line: Line, state: State) -> None:
+    """Train unless that is done, and add up the seconds it takes."""
+    report = line.task(training.name, training.epochs)
+    if not training.finished:
+        start = time.monotonic()
+        try:
+            training.run(report)
+        finally:
+            seconds = state.data['seconds'].get(training.name, 0)
+            seconds += time.monotonic() - start
+            state.data['seconds'][training.name] = seconds
+            state.save()
+    report(training.epochs, 'done')
+
+
+def score_all(trainings: List[Training], line: Line, state: State) -> dict:
+    """Evaluate the initial weights and every checkpoint, each once."""
+    first = trainings[0]
+    jobs = [(INITIAL, first, None)]
+    jobs += [(f'{training.name}, epoch {epoch_of(path)}', training, path)
+             for training in trainings for path in training.checkpoints()]
+    report = line.task('Evaluation', len(jobs))
+    done = state.data['evaluations']
+    for number, (key, training, path) in enumerate(jobs):
+        report(number, key)
+        stamp = path.stat().st_mtime if path else None
+        if done.get(key, {}).get('stamp', 0) != stamp:
+            scores = evaluate(
+                str(training.config),
+                str(path) if path else None,
+                seed=training.seed)
+            done[key] = dict(scores, stamp=stamp)
+            state.save()
+    report(len(jobs), 'done')
+    return done
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    options = parse_args()
+    console = Console()
+    configs = Path(os.path.relpath(ROOT / 'configs' / options.scope))
+    trainings = [
+        Training(
+            NAMES[key],
+            scope=options.scope,
+            config=configs / CONFIGS[key],
+            work_dir=options.work_dir / key,
+            epochs=options.epochs,
+            seed=options.seed) for key in CONFIGS
+    ]
+    settings = dict(
+        scope=options.scope,
+        epochs=trainings[0].epochs,
+        seed=trainings[0].seed)
+    state = State(options.work_dir / 'state.json', settings)
+    line = Line(console)
+    # mmcv-lite says at import which compiled operator it does without.
+    warnings.filterwarnings('ignore', 'Fail to import')
+    # As Ctrl-C does, so that no process is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with line.bar:
+            for training in trainings:
+                pretrain(training, line, state)
+            scores = score_all(trainings, line, state)
+        finish(trainings, scores, state, options.work_dir, console)
+    except TrainingError as error:
+        console.print(str(error), markup=False, highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print('Stopped. What is done is kept; to go on from there, '
+                      'give the same command again.')
+        return 130
+    return 0
+
+
+def finish(trainings: List[Training], scores: dict, state: State,
+           work_dir: Path, console: Console) -> None:
+    """Write the results and show them."""
+    knn = {
+        training.name: [(0, scores[INITIAL]['knn'])] +
+        [(epoch_of(path),
+          scores[f'{training.name}, epoch {epoch_of(path)}']['knn'])
+         for path in training.checkpoints()]
+        for training in trainings
+    }
+    keys = {INITIAL: INITIAL}
+    keys.update({
+        training.name: f'{training.name}, epoch {training.epochs}'
+        for training in trainings
+    })
+    rows = [
+        dict(
+            name=name,
+            knn=scores[key]['knn'],
+            linear=scores[key]['linear'],
+            seconds=state.data['seconds'].get(name, 0))
+        for name, key in keys.items()
+    ]
+    write_json(
+        work_dir / 'results.json',
+        dict(state.data['settings'], results=rows, knn_over_epochs=knn))
+    figure(work_dir / 'figure.png', trainings, knn)
+    console.print(table(rows))
+    console.print(f"Written: {work_dir / 'results.json'}, "
+                  f"{work_dir / 'figure.png'}")
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""One pre-training through the command line, as a process of its own."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Callable, List, Optional
+
+from mmengine.config import Config
+
+# What mmengine prints: 'Epoch(train)  [3][20/23] ... loss: 5.1'.
+LOGGED = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]')
+TAIL = 25
+# Tiny convolutions gain nothing from a second thread, which the loader
+# processes need more.
+THREADS = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+
+
+class TrainingError(Exception):
+    """The process failed; the message ends with what it printed last."""
+
+
+class Training:
+    """A pre-training with ``mim train`` that goes on where it stopped.
+
+    Args:
+        name (str): Shown to the user.
+        scope (str): 'mmselfsup' or 'mmpretrain'.
+        config (Path): Configuration file.
+        work_dir (Path): Where checkpoints and logs go.
+        epochs (int, optional): Length. None: as in the configuration.
+        seed (int, optional): None: as in the configuration.
+    """
+
+    def __init__(self,
+                 name: str,
+                 *,
+                 scope: str,
+                 config: Path,
+                 work_dir: Path,
+                 epochs: Optional[int] = None,
+                 seed: Optional[int] = None) -> None:
+        self.name = name
+        self.scope = scope
+        self.config = config
+        self.work_dir = work_dir
+        settings = Config.fromfile(str(config))
+        self.epochs = epochs or settings.train_cfg.max_epochs
+        self.seed = settings.randomness.seed if seed is None else seed
+        self._changes = _changes(settings, epochs, seed)
+
+    @property
+    def command(self) -> List[str]:
+        """list[str]: The command line, as a user would type it."""
+        return [
+            'mim', 'train', self.scope,
+            str(self.config), '--work-dir',
+            str(self.work_dir), '--gpus', '0', '--resume'
+        ] + self._changes
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Path: The checkpoint of the last epoch, there or not."""
+        return self.work_dir / f'epoch_{self.epochs}.pth'
+
+    @property
+    def finished(self) -> bool:
+        """bool: The last epoch is saved."""
+        # mmengine writes this file once the checkpoint is complete.
+        record = self.work_dir / 'last_checkpoint'
+        return (record.exists()
+                and Path(record.read_text()).name == self.last_checkpoint.name
+                and self.last_checkpoint.exists())
+
+    def checkpoints(self) -> List[Path]:
+        """Saved epochs.
+
+        Returns:
+            list[Path]: Checkpoints, the earliest first.
+        """
+        return sorted(self.work_dir.glob('epoch_*.pth'), key=epoch_of)
+
+    def run(self, report: Callable[[float, str], None]) -> None:
+        """Train to the last epoch, from the latest checkpoint there is.
+
+        Args:
+            report (Callable): Takes the epochs done and what is going on.
+
+        Raises:
+            TrainingError: The process failed.
+            KeyboardInterrupt: Passed on, after the process has been stopped.
+        """
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        report(0, 'starting')
+        # A session of its own: Ctrl-C reaches this process alone, which then
+        # stops the other and its loader processes together.
+        process = subprocess.Popen(
+            [sys.executable, '-m'] + self.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            start_new_session=True,
+            env=dict(os.environ, PYTHONUNBUFFERED='1', **THREADS))
+        try:
+            tail = self._follow(process, report)
+        except BaseException:
+            _stop(process)
+            raise
+        if process.wait() != 0 or not self.finished:
+            raise TrainingError(
+                f'{self.name} ended with code {process.returncode} before '
+                f'epoch {self.epochs}. The command was\n  '
+                f"{' '.join(self.command)}\nand its last lines are\n  " +
+                '  '.join(tail) + f'All of them: {self._log}')
+
+    @property
+    def _log(self) -> Path:
+        return self.work_dir / 'output.log'
+
+    def _follow(self, process: subprocess.Popen,
+                report: Callable[[float, str], None]) -> deque:
+        tail: deque = deque(maxlen=TAIL)
+        with open(self._log, 'a') as log:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                tail.append(line)
+                logged = LOGGED.search(line)
+                if logged:
+                    epoch, step, steps = map(int, logged.groups())
+                    report(epoch - 1 + step / steps,
+                           f'epoch {epoch}/{self.epochs}')
+        return tail
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """Epoch of a checkpoint.
+
+    Args:
+        checkpoint (Path): As mmengine names it: ``epoch_5.pth``.
+
+    Returns:
+        int: The epoch, counted from 1.
+    """
+    return int(checkpoint.stem.split('_')[-1])
+
+
+def _changes(settings: Config, epochs: Optional[int],
+             seed: Optional[int]) -> List[str]:
+    changes = []
+    if seed is not None:
+        changes.append(f'randomness.seed={seed}')
+    if epochs is not None:
+        changes.append(f'train_cfg.max_epochs={epochs}')
+        for index, scheduler in enumerate(settings.param_scheduler):
+            changes += [
+                f'param_scheduler.{index}.{key}={epochs}'
+                for key in ('T_max', 'end')
+                if scheduler.get(key) == settings.train_cfg.max_epochs
+            ]
+    return ['--cfg-options'] + changes if changes else []
+
+
+def _stop(process: subprocess.Popen, patience: float = 10) -> None:
+    """End a process and all that it started, politely first."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        deadline = time.monotonic() + patience
+        try:
+            os.killpg(process.pid, number)
+            while time.monotonic() < deadline:
+                process.poll()  # else it would stay in its group, ended
+                os.killpg(process.pid, 0)
+                time.sleep(0.1)
+        except (ProcessLookupError, PermissionError):
+            break  # nobody is left
+        except KeyboardInterrupt:
+            continue  # a second Ctrl-C: no more patience
+    process.stdout.close()
+    process.wait()

@@ -1,0 +1,333 @@
+"""The arithmetic of k-means."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import (cluster_sizes, largest_smallest_piece, means,
+                       nearest_centroid)
+from sklearn.cluster import KMeans
+
+from interclr_plugin.inter_image import kmeans
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def unit_rows(num_rows, feat_dim=6, seed=0):
+    rows = torch.randn(num_rows, feat_dim, generator=seeded(seed))
+    return F.normalize(rows, dim=1)
+
+
+def blobs(num_rows=600, num_blobs=15, feat_dim=8, seed=0):
+    """Clouds that overlap a little, as features of a network do."""
+    draw = seeded(seed)
+    centres = torch.randn(num_blobs, feat_dim, generator=draw)
+    which = torch.randint(num_blobs, (num_rows, ), generator=draw)
+    noise = torch.randn(num_rows, feat_dim, generator=draw)
+    return F.normalize(centres[which] + 0.6 * noise, dim=1)
+
+
+def cost(features, labels):
+    """Sum of squared distances to the means, in float64."""
+    features = features.double().numpy()
+    centres = means(features, labels.tolist(),
+                    np.zeros((int(labels.max()) + 1, features.shape[1])))
+    return ((features - centres[labels])**2).sum()
+
+
+# assign
+def test_assign_takes_the_largest_product():
+    """Without this, distances could be minimised with a sign wrong, or a
+    chunk lose its place."""
+    features = unit_rows(50)
+    centroids = torch.randn(7, 6, generator=seeded(1))
+    expected = [nearest_centroid(row, centroids) for row in features]
+    assert kmeans.assign(features, centroids).tolist() == expected
+
+
+def test_assign_in_chunks_is_the_same(monkeypatch):
+    """Without this, a bank that needs several chunks could come out in
+    another order."""
+    features = unit_rows(50)
+    centroids = torch.randn(7, 6, generator=seeded(1))
+    whole = kmeans.assign(features, centroids)
+    for elements in (1, 21, 22):  # 1, 3 and 3 rows at a time
+        monkeypatch.setattr(kmeans, '_CHUNK_ELEMENTS', elements)
+        assert torch.equal(kmeans.assign(features, centroids), whole)
+
+
+def test_assign_keeps_to_the_allowed():
+    """Without this, homeless images could go to a small cluster again."""
+    features = unit_rows(50)
+    centroids = torch.randn(7, 6, generator=seeded(1))
+    allowed = torch.tensor([0, 1, 0, 0, 1, 1, 0], dtype=torch.bool)
+    expected = [
+        nearest_centroid(row, centroids, {1, 4, 5}) for row in features
+    ]
+    got = kmeans.assign(features, centroids, allowed=allowed)
+    assert got.tolist() == expected
+
+
+def test_assign_with_the_bias_is_the_nearest_in_euclidean_distance():
+    """Without this, ``fit`` could be another algorithm than k-means."""
+    features = unit_rows(50)
+    centroids = torch.randn(7, 6, generator=seeded(1))
+    got = kmeans.assign(
+        features, centroids, bias=-0.5 * centroids.square().sum(1))
+    assert torch.equal(got, torch.cdist(features, centroids).argmin(1))
+
+
+# means_of_members
+def test_means_equal_a_loop_over_clusters():
+    """Without this, sums could be divided by another cluster's size, or an
+    empty cluster lose its centroid."""
+    features = unit_rows(40)
+    labels = torch.randint(0, 9, (40, ), generator=seeded(1))
+    labels[labels == 4] = 5  # one in the middle and two at the end empty
+    old = torch.randn(11, 6, generator=seeded(2))
+    got = kmeans.means_of_members(features, labels, old)
+    np.testing.assert_allclose(
+        got, means(features, labels.tolist(), old), atol=1e-6)
+    assert torch.equal(got[[4, 9, 10]], old[[4, 9, 10]])
+
+
+def test_means_over_some_rows_leave_other_clusters_alone():
+    """Without this, a repair could move the centroids of clusters that it
+    never touched."""
+    features = unit_rows(40)
+    labels = torch.randint(0, 5, (40, ), generator=seeded(1))
+    old = torch.randn(5, 6, generator=seeded(2))
+    members = ((labels == 1) | (labels == 3)).nonzero().flatten()
+    got = kmeans.means_of_members(features, labels, old, members=members)
+    expected = means(features, labels.tolist(), old)
+    np.testing.assert_allclose(got[[1, 3]], expected[[1, 3]], atol=1e-6)
+    assert torch.equal(got[[0, 2, 4]], old[[0, 2, 4]])
+
+
+# apportion
+@settings(max_examples=150)
+@given(
+    sizes=st.lists(st.integers(0, 12), min_size=1, max_size=4),
+    share=st.floats(0.01, 1))
+def test_apportion_makes_the_smallest_piece_as_large_as_can_be(sizes, share):
+    """Without this, a repair could leave clusters smaller than need be,
+    which would be small again at the next step."""
+    most = sum(max(size - 1, 0) for size in sizes)
+    if not most:
+        return
+    count = max(1, round(share * most))
+    cuts = kmeans.apportion(torch.tensor(sizes), count).tolist()
+    assert sum(cuts) == count
+    assert min(cuts) >= 0
+    pieces = [s // (k + 1) for s, k in zip(sizes, cuts) if k]
+    assert min(pieces) == largest_smallest_piece(sizes, count)
+
+
+def test_apportion_cuts_the_largest_first():
+    """Without this, one cut might hit another than the largest cluster,
+    which METHOD.md 3 asks for."""
+    sizes = torch.tensor([30, 80, 50, 79])
+    assert kmeans.apportion(sizes, 1).tolist() == [0, 1, 0, 0]
+    assert kmeans.apportion(sizes, 2).tolist() == [0, 1, 0, 1]
+
+
+# principal_axes
+def test_axes_explain_what_an_eigenvector_explains():
+    """Without this, clusters could be cut along a direction of no
+    importance, or groups be mixed up."""
+    spread = torch.tensor([2.0, 1.0, 0.5, 0.2])
+    turns = [
+        torch.linalg.qr(torch.randn(4, 4, generator=seeded(i)))[0]
+        for i in range(3)
+    ]
+    group = torch.randint(0, 3, (300, ), generator=seeded(3))
+    rows = torch.randn(300, 4, generator=seeded(4)) * spread
+    rows = torch.stack([row @ turns[g] for row, g in zip(rows, group)]) + 5
+    along = kmeans.principal_axes(rows, group, 3, seeded(5))
+    for g in range(3):
+        mine = rows[group == g].double()
+        largest = np.linalg.eigvalsh(np.cov(mine.numpy().T))[-1]
+        got = along[group == g].double()
+        assert abs(float(got.mean())) < 1e-4
+        assert float(got.var()) == pytest.approx(largest, rel=0.01)
+
+
+# refill
+def refill_case(labels, num_clusters, features=None, seed=0):
+    labels = torch.tensor(labels)
+    if features is None:
+        features = unit_rows(len(labels))
+    got = kmeans.refill(features, labels, num_clusters, seeded(seed))
+    return labels, got
+
+
+def check_refilled(before, after, num_clusters):
+    """What must hold after any refill."""
+    sizes = cluster_sizes(before.tolist(), num_clusters)
+    new_sizes = cluster_sizes(after.tolist(), num_clusters)
+    empty = [c for c, size in enumerate(sizes) if not size]
+    assert min(new_sizes) >= 1
+    assert sum(new_sizes) == len(before)
+    # Who moved went to an empty cluster, and each takes from one donor.
+    donors = {}
+    for old, new in zip(before.tolist(), after.tolist()):
+        if old != new:
+            assert new in empty
+            donors.setdefault(new, set()).add(old)
+    assert sorted(donors) == empty
+    assert all(len(each) == 1 for each in donors.values())
+    if not empty:
+        return
+    # Pieces of one donor differ by one member at most.
+    floor = min(new_sizes[c] for c in empty)
+    for donor in set.union(*donors.values()):
+        pieces = [new_sizes[donor]] + [
+            new_sizes[c] for c, each in donors.items() if donor in each
+        ]
+        assert max(pieces) - min(pieces) <= 1
+        assert min(pieces) >= floor
+    count = len(empty)
+    cuts = [sum(d == {c} for d in donors.values()) for c in range(len(sizes))]
+    assert sum(cuts) == count
+
+
+@settings(max_examples=60)
+@given(
+    labels=st.lists(st.integers(0, 5), min_size=6, max_size=24),
+    seed=st.integers(0, 9),
+    alike=st.booleans())
+def test_refill_leaves_no_cluster_empty(labels, seed, alike):
+    """Without this, empty clusters could remain, or rows of clusters that
+    were not cut could move; identical features must be cut as well."""
+    features = unit_rows(len(labels), seed=seed)
+    if alike:
+        features = features[:1].expand(len(labels), -1)
+    before, after = refill_case(labels, 6, features, seed)
+    check_refilled(before, after, 6)
+
+
+def test_refill_reaches_the_best_smallest_piece():
+    """Without this, pieces could be smaller than :func:`apportion`
+    promised."""
+    labels = [0] * 11 + [1] * 7 + [2] * 2
+    before, after = refill_case(labels, 6)
+    check_refilled(before, after, 6)
+    pieces = sorted(cluster_sizes(after.tolist(), 6))
+    assert largest_smallest_piece([11, 7, 2], 3) == 3
+    assert pieces == [2, 3, 3, 4, 4, 4]
+
+
+def test_refill_cuts_between_two_clouds():
+    """Without this, halves could be drawn without a look at the features."""
+    near = 0.05 * torch.randn(40, 6, generator=seeded(1))
+    sides = torch.tensor([1.0, -1.0]).repeat(20)
+    features = near + sides.unsqueeze(1) * torch.eye(6)[2]
+    _, after = refill_case([1] * 40, 2, features)
+    ours = after[0::2].unique()
+    theirs = after[1::2].unique()
+    assert len(ours) == len(theirs) == 1
+    assert ours.item() != theirs.item()
+
+
+def test_refill_returns_full_clusters_as_they_are():
+    """Without this, a repair could move images although no cluster is
+    empty."""
+    before, after = refill_case([0, 1, 2, 2, 2, 2], 3)
+    assert torch.equal(before, after)
+
+
+# fit
+@pytest.mark.parametrize('seed', range(3))
+def test_fit_equals_lloyd_from_the_same_start(seed):
+    """Without this, the rounds could be something else than assignment and
+    means; scikit-learn runs the same rounds from the same start."""
+    features = blobs(seed=seed)
+    num_clusters = 5
+    start = torch.randperm(len(features), generator=seeded(seed))
+    theirs = KMeans(
+        num_clusters,
+        init=features[start[:num_clusters]].numpy(),
+        n_init=1,
+        max_iter=60,
+        tol=0).fit(features.numpy())
+    labels, centroids = kmeans.fit(
+        features, num_clusters, seeded(seed), iterations=60)
+    assert (labels.numpy() == theirs.labels_).all()
+    np.testing.assert_allclose(
+        centroids, theirs.cluster_centers_, atol=1e-5)
+
+
+@pytest.mark.parametrize('repeats, num_clusters, bound', [(1, 15, 1.005),
+                                                          (1, 60, 1.005),
+                                                          (4, 60, 1.08)])
+def test_fit_is_about_as_good_as_scikit_learn(repeats, num_clusters, bound):
+    """Without this, refilled clusters could spoil the clustering.
+
+    Both start from the same rows. Where rows repeat, clusters come out empty
+    on the way: scikit-learn moves these to the rows that fit worst, which is
+    good for the cost, ours to the largest clusters, which is good for sizes.
+    """
+    ours, theirs = [], []
+    for seed in range(6):
+        features = blobs(600 // repeats, seed=seed).repeat(repeats, 1)
+        start = torch.randperm(len(features), generator=seeded(seed))
+        labels, _ = kmeans.fit(features, num_clusters, seeded(seed))
+        ours.append(cost(features, labels))
+        other = KMeans(
+            num_clusters,
+            init=features[start[:num_clusters]].numpy(),
+            n_init=1,
+            max_iter=20)
+        theirs.append(
+            cost(features,
+                 torch.from_numpy(other.fit_predict(features.numpy()))))
+    assert np.mean(ours) <= bound * np.mean(theirs)
+
+
+def identical(num_rows):
+    return unit_rows(1).repeat(num_rows, 1)
+
+
+def with_duplicates(num_rows):
+    return unit_rows(3).repeat(num_rows // 3 + 1, 1)[:num_rows]
+
+
+@pytest.mark.parametrize('make', [unit_rows, identical, with_duplicates])
+@pytest.mark.parametrize('num_rows, num_clusters', [(40, 2), (40, 13),
+                                                    (40, 40), (2, 2), (1, 1),
+                                                    (41, 40)])
+def test_fit_leaves_no_cluster_empty(make, num_rows, num_clusters):
+    """Without this, small or degenerate data could give empty clusters,
+    and a division by a size of 0."""
+    features = make(num_rows)
+    labels, centroids = kmeans.fit(features, num_clusters, seeded())
+    assert min(cluster_sizes(labels.tolist(), num_clusters)) >= 1
+    assert labels.shape == (num_rows, )
+    assert centroids.isfinite().all()
+    np.testing.assert_allclose(
+        centroids,
+        means(features, labels.tolist(), np.zeros(centroids.shape)),
+        atol=1e-6)
+
+
+def test_fit_reports_each_round():
+    """Without this, the progress bar of the first clustering could stand
+    still."""
+    rounds = []
+    kmeans.fit(
+        unit_rows(20), 3, seeded(), 7, progress=lambda: rounds.append(1))
+    assert len(rounds) == 7
+
+
+@pytest.mark.parametrize('num_clusters', [0, 21])
+def test_fit_names_an_impossible_number_of_clusters(num_clusters):
+    """Without this, more clusters than images give a raw torch error
+    (METHOD.md 10.10)."""
+    with pytest.raises(ValueError) as error:
+        kmeans.fit(unit_rows(20), num_clusters, seeded())
+    for part in (f'num_clusters={num_clusters}', '1 to 20',
+                 'inter_image=dict(num_clusters=...)'):
+        assert part in str(error.value)

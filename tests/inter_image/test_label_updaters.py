@@ -1,0 +1,284 @@
+"""Online k-means: labels, centroids and their cadences (METHOD.md 3)."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import (cluster_sizes, dissolved, guaranteed_size,
+                       largest_smallest_piece, means, members_of,
+                       nearest_centroid)
+
+from interclr_plugin.inter_image import OnlineKMeans
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def unit_rows(num_rows, feat_dim=6, seed=0):
+    rows = torch.randn(num_rows, feat_dim, generator=seeded(seed))
+    return F.normalize(rows, dim=1)
+
+
+def online(num_images=60, num_clusters=5, feat_dim=6, **arguments):
+    labels = OnlineKMeans(num_clusters=num_clusters, **arguments)
+    labels.allocate(num_images, feat_dim)
+    return labels
+
+
+def with_sizes(sizes, seed=0, min_cluster_size=5):
+    """A state in which cluster c has sizes[c] members, and its features."""
+    draw = seeded(seed)
+    numbers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    numbers = numbers[torch.randperm(len(numbers), generator=draw)]
+    state = online(
+        len(numbers), len(sizes), min_cluster_size=min_cluster_size)
+    features = unit_rows(len(numbers), seed=seed)
+    state.labels.copy_(numbers)
+    state.centroids.copy_(torch.randn(state.centroids.shape, generator=draw))
+    return state, features
+
+
+# every step
+def test_labels_of_a_batch():
+    """Without this, the online labels could take another centroid than that
+    with the largest product, or be stored for other images."""
+    state = online()
+    state.centroids.copy_(torch.randn(5, 6, generator=seeded(1)))
+    before = state.labels.clone()
+    rows = unit_rows(8)
+    labels = state.assign(rows)
+    assert labels.tolist() == [
+        nearest_centroid(row, state.centroids) for row in rows
+    ]
+    assert torch.equal(state.labels, before)  # computing stores nothing
+    index = torch.tensor([5, 59, 0, 17, 3, 4, 8, 30])
+    changed = state.write(index, labels)
+    assert torch.equal(state.labels[index], labels)
+    others = [i for i in range(60) if i not in index]
+    assert not state.labels[others].any()
+    # All labels were 0.
+    assert changed.item() == pytest.approx((labels != 0).float().mean())
+    assert state.write(index, labels).item() == 0
+
+
+# centroids
+def test_all_centroids_become_the_means():
+    """Without this, centroids could be re-normalised, or an empty cluster's
+    be lost; METHOD.md 2 says plain means."""
+    state, features = with_sizes([20, 0, 25, 15, 0], min_cluster_size=0)
+    old = state.centroids.clone()
+    state.update_centroids(features)
+    np.testing.assert_allclose(
+        state.centroids,
+        means(features, state.labels.tolist(), old),
+        atol=1e-6)
+    assert torch.equal(state.centroids[[1, 4]], old[[1, 4]])
+    assert (state.centroids[[0, 2, 3]].norm(dim=1) < 0.9).all()
+
+
+# small clusters
+def check_repair(state, features):
+    """Repair and compare with METHOD.md 3.2 (and the docstring's cuts)."""
+    least = state.min_cluster_size
+    num_clusters = state.num_clusters
+    old_labels = state.labels.tolist()
+    old_centroids = state.centroids.clone()
+    sizes = cluster_sizes(old_labels, num_clusters)
+    small = [c for c, size in enumerate(sizes) if size < max(least, 1)]
+    state.repair_small_clusters(features, seeded(3))
+
+    labels = state.labels.tolist()
+    new_sizes = cluster_sizes(labels, num_clusters)
+    assert sum(new_sizes) == len(features)
+    assert state.sizes().tolist() == new_sizes
+    assert min(new_sizes) >= guaranteed_size(
+        len(features), num_clusters, least)
+    if not small:
+        assert labels == old_labels
+        assert torch.equal(state.centroids, old_centroids)
+        return
+
+    # Dissolved members went to the nearest centroid that is not small; from
+    # there only whole pieces moved on, into the clusters that were small.
+    middle = dissolved(features, old_labels, old_centroids, least)
+    came_from = {}
+    for between, new in zip(middle, labels):
+        if new in small:
+            came_from.setdefault(new, set()).add(between)
+        else:
+            assert new == between
+    assert sorted(came_from) == small
+    assert all(len(donors) == 1 for donors in came_from.values())
+    cut = set.union(*came_from.values())
+    middle_sizes = cluster_sizes(middle, num_clusters)
+    pieces = [new_sizes[c] for c in [*small, *cut]]
+    if max(middle_sizes) <= 12 and num_clusters <= 4:
+        assert min(pieces) == largest_smallest_piece(middle_sizes,
+                                                     len(small))
+
+    # Clusters whose members changed got the mean; the others nothing.
+    expected = means(features, labels, old_centroids)
+    for c in range(num_clusters):
+        if members_of(labels, c) == members_of(old_labels, c):
+            assert torch.equal(state.centroids[c], old_centroids[c])
+        else:
+            np.testing.assert_allclose(
+                state.centroids[c], expected[c], atol=1e-6)
+
+
+@pytest.mark.parametrize('sizes', [
+    [30, 3, 20, 17, 30],
+    [30, 0, 20, 20, 30],
+    [96, 1, 1, 1, 1],
+    [96, 0, 4, 0, 0],
+    [20, 20, 20, 20, 20],
+    [5, 5, 80, 5, 5],
+    [4, 5, 82, 5, 4],
+])
+def test_small_clusters_are_dissolved_and_refilled(sizes):
+    """Without this, members could go to a small cluster, clusters stay
+    empty, or centroids stay stale (METHOD.md 10.6)."""
+    for seed in range(3):
+        check_repair(*with_sizes(sizes, seed))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 12), min_size=2, max_size=4).filter(sum),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 9))
+def test_any_state_is_repaired(sizes, share, seed):
+    """Without this, some sizes could raise, as the released code does where
+    all clusters are small (METHOD.md 10.6)."""
+    least = int(share * (sum(sizes) // len(sizes)))
+    if sum(sizes) < len(sizes):
+        return
+    check_repair(*with_sizes(sizes, seed, least))
+
+
+def test_a_repaired_state_stays_as_it_is():
+    """Without this, one repair could leave small clusters behind, and the
+    same images would move at every step."""
+    state, features = with_sizes([1, 2, 60, 3, 94], min_cluster_size=16)
+    check_repair(state, features)
+    assert state.sizes().min() >= 16
+    labels = state.labels.clone()
+    centroids = state.centroids.clone()
+    state.repair_small_clusters(features, seeded(4))
+    assert torch.equal(state.labels, labels)
+    assert torch.equal(state.centroids, centroids)
+
+
+def test_minimum_size_0_still_refills_empty_clusters():
+    """Without this, ``min_cluster_size=0`` could leave empty clusters."""
+    state, features = with_sizes([0, 60, 1, 0, 1], min_cluster_size=0)
+    check_repair(state, features)
+    assert state.sizes().min() >= 1
+
+
+def test_identical_features_are_repaired():
+    """Without this, a collapsed network could stop the run here instead of
+    showing in the log."""
+    state, features = with_sizes([57, 0, 1, 0, 2])
+    features = features[:1].expand(60, -1).contiguous()
+    state.repair_small_clusters(features, seeded())
+    assert state.sizes().min() >= guaranteed_size(60, 5, 5)
+    assert state.centroids.isfinite().all()
+
+
+# cadence
+def test_after_step_keeps_the_cadence(monkeypatch):
+    """Without this, a cadence could be off by one or one interval rule
+    both; repair comes before the centroids."""
+    done = []
+    monkeypatch.setattr(OnlineKMeans, 'update_centroids',
+                        lambda self, *args: done.append((step, 'centroids')))
+    monkeypatch.setattr(OnlineKMeans, 'repair_small_clusters',
+                        lambda self, *args: done.append((step, 'repair')))
+    state = online(centroid_interval=4, small_cluster_interval=2)
+    for step in range(1, 9):
+        state.after_step(step, unit_rows(60), seeded())
+    assert done == [(2, 'repair'), (4, 'repair'), (4, 'centroids'),
+                    (6, 'repair'), (8, 'repair'), (8, 'centroids')]
+
+
+def test_the_released_cadence_is_the_default():
+    """Without this, a default could drift from the released recipe."""
+    state = OnlineKMeans(num_clusters=10000)
+    state.allocate(1281167, 1)
+    assert (state.centroid_interval, state.small_cluster_interval) == (10, 1)
+    assert state.min_cluster_size == 20
+    # 20 of 128 on average, where the average is smaller.
+    assert online(1500, 50).min_cluster_size == round(20 / 128 * 30) == 5
+    assert online(10, 10).min_cluster_size == 0
+
+
+# the rest
+def test_first_clustering_has_means_and_no_empty_cluster():
+    """Without this, training could start from a clustering whose centroids
+    belong to other labels."""
+    state = online()
+    features = unit_rows(60)
+    rounds = []
+    state.first_clustering(features, seeded(), lambda: rounds.append(1))
+    assert state.sizes().min() >= 1
+    assert len(rounds) == 20
+    np.testing.assert_allclose(
+        state.centroids,
+        means(features, state.labels.tolist(), np.zeros((5, 6))),
+        atol=1e-6)
+
+
+def test_statistics_count():
+    """Without this, the log could show other clusters than there are."""
+    state, _ = with_sizes([30, 4, 20, 0, 46])
+    assert state.statistics() == dict(
+        cluster_size_min=0, cluster_size_max=46, small_clusters=2)
+
+
+def test_all_state_is_in_the_checkpoint():
+    """Without this, a resume would recompute the centroids, and 22 % of the
+    labels would differ (METHOD.md 10.8)."""
+    state, _ = with_sizes([30, 4, 20, 0, 6])
+    other = online()
+    other.load_state_dict(state.state_dict())
+    assert torch.equal(other.labels, state.labels)
+    assert torch.equal(other.centroids, state.centroids)
+
+
+@pytest.mark.parametrize('argument, least', [
+    (dict(num_clusters=1), 2),
+    (dict(num_clusters=0), 2),
+    (dict(min_cluster_size=-1), 0),
+    (dict(centroid_interval=0), 1),
+    (dict(small_cluster_interval=0), 1),
+])
+def test_a_bad_argument_is_named(argument, least):
+    """Without this, an interval of 0 gives a division error in the middle
+    of a run, without a line to change."""
+    (name, value), = argument.items()
+    with pytest.raises(ValueError) as error:
+        OnlineKMeans(**dict(dict(num_clusters=5), **argument))
+    for part in (f'{name}={value}', f'at least {least}', 'inter_image=dict('):
+        assert part in str(error.value)
+
+
+def test_more_clusters_than_images_are_named():
+    """Without this, the first clustering fails with a raw index error."""
+    with pytest.raises(ValueError) as error:
+        online(num_images=4)
+    for part in ('num_clusters=5', '2 to 4',
+                 'inter_image=dict(num_clusters=...)'):
+        assert part in str(error.value)
+
+
+def test_a_minimum_above_the_average_is_named():
+    """Without this, every repair would relabel most of the images, for ever
+    (METHOD.md 10.6)."""
+    with pytest.raises(ValueError) as error:
+        online(min_cluster_size=13)
+    for part in ('min_cluster_size=13', '0 to 12',
+                 'inter_image=dict(labels=dict(min_cluster_size=...))'):
+        assert part in str(error.value)
+    online(min_cluster_size=12)

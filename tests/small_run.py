@@ -1,0 +1,73 @@
+"""The delivered digits configurations, cut down to seconds."""
+import copy
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+NUM_IMAGES = 96
+BATCH = 16
+
+
+def small_config(scope: str,
+                 work_dir,
+                 algorithm: str = 'interclr-moco',
+                 epochs: int = 1,
+                 **options) -> Config:
+    """Load a digits configuration and make it small.
+
+    Args:
+        scope: 'mmselfsup' or 'mmpretrain'.
+        work_dir: Where the run writes.
+        algorithm: 'moco' or 'interclr-moco'.
+        epochs: Of 6 steps each.
+        **options: Dotted keys with '__' for '.'.
+    """
+    config = Config.fromfile(CONFIGS / scope /
+                             f'{algorithm}_resnet18_1xb64-coslr-50e_digits.py')
+    config.work_dir = str(work_dir)
+    config.merge_from_dict({
+        'train_cfg.max_epochs': epochs,
+        'train_dataloader.batch_size': BATCH,
+        'train_dataloader.dataset.indices': NUM_IMAGES,
+        'model.queue_len': 64,
+        'model.backbone.base_channels': 4,
+        'model.backbone.stem_channels': 4,
+        'model.neck.in_channels': 32,
+        'model.neck.hid_channels': 16,
+        'model.neck.out_channels': 8,
+        'model.feat_dim': 8,
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.logger.interval': 1,
+        'visualizer': None,
+    })
+    if algorithm.startswith('interclr'):
+        config.merge_from_dict({
+            'model.inter_image.num_clusters': 6,
+            'model.inter_image.sampler.num_negatives': 16,
+            'model.inter_image.sampler.pool_fraction': 0.25,
+        })
+    config.merge_from_dict(
+        {name.replace('__', '.'): value
+         for name, value in options.items()})
+    return config
+
+
+def runner_of(config: Config) -> Runner:
+    """Build the Runner; each gets an experiment of its own."""
+    runner_of.count += 1
+    config = copy.deepcopy(config)
+    config.experiment_name = f'test_{runner_of.count}'
+    return Runner.from_cfg(config)
+
+
+runner_of.count = 0
+
+
+def build_model(config: Config, scope: str):
+    """Build the configuration's model without a Runner."""
+    init_default_scope(scope)
+    config = copy.deepcopy(config.model)
+    return MODELS.build(config)

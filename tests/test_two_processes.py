@@ -1,0 +1,123 @@
+"""Real runs over two gloo processes: what is replicated stays equal."""
+import os
+
+import pytest
+import torch
+import torch.distributed as torch_dist
+from mmengine.registry import DATA_SAMPLERS
+from torch import multiprocessing
+from torch.utils.data import Sampler
+
+STEPS = 20
+
+
+@DATA_SAMPLERS.register_module()
+class Repeating(Sampler):
+    """Give each process images that repeat within it and on the other."""
+
+    def __init__(self, dataset, seed=None, round_up=True):
+        self.size = len(dataset)
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(torch_dist.get_rank())
+        chosen = torch.randint(
+            self.size // 2, (len(self), ), generator=generator)
+        return iter(chosen.tolist())
+
+    def __len__(self):
+        return 16 * STEPS
+
+    def set_epoch(self, epoch):
+        pass
+
+
+def run(rank, scope, folder, hooks, sampler, port):
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE='2',
+        MASTER_ADDR='localhost',
+        MASTER_PORT=port)
+    torch.set_num_threads(1)
+    # mmengine's launcher wants CUDA: start gloo before the Runner is built.
+    torch_dist.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/store',
+        rank=rank,
+        world_size=2)
+    from small_run import runner_of, small_config
+    config = small_config(scope, folder)
+    config.launcher = 'pytorch'
+    config.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        device_ids=None)
+    config.train_dataloader.sampler = sampler
+    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=STEPS)
+    config.param_scheduler = None
+    config.default_hooks.checkpoint = None
+    config.custom_hooks.extend(hooks)
+    # Without repairs the test would not see whether they agree.
+    config.model.inter_image.labels = dict(
+        min_cluster_size=12, centroid_interval=3)
+    runner = runner_of(config)
+    runner.train()
+    torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
+    torch_dist.destroy_process_group()
+
+
+def run_two(scope, folder, hooks=(), sampler=None):
+    sampler = sampler or dict(type='Repeating')
+    port = str(20000 + os.getpid() % 20000)
+    multiprocessing.spawn(
+        run, (scope, str(folder), list(hooks), sampler, port), nprocs=2)
+    return [
+        torch.load(folder / f'rank{rank}.pth', weights_only=True)
+        for rank in range(2)
+    ]
+
+
+@pytest.mark.parametrize('hooks', [(), (dict(type='SyncBuffersHook'), )],
+                         ids=['plain', 'SyncBuffersHook'])
+def test_processes_agree(scope, tmp_path, hooks):
+    """Without it copies of the bank could drift apart, in silence.
+
+    DESIGN.md 4, traps 9 to 12: images repeat within a batch and across
+    processes, clusters are repaired, and SyncBuffersHook averages all
+    buffers, which must not change what is equal.
+    """
+    first, second = run_two(scope, tmp_path, hooks)
+    compared = 0
+    for name, value in first.items():
+        # Batch statistics are each process's own, unless they are averaged.
+        if 'running_' in name and not hooks:
+            continue
+        if name.startswith('inter_image.random.seed'):
+            assert value < 1 << 24
+        assert torch.equal(value, second[name]), name
+        compared += 1
+    assert compared > 50
+    assert first['inter_image.random.step'] == STEPS
+    features = first['inter_image.bank.features']
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(96))
+    sizes = torch.bincount(first['inter_image.labels.labels'], minlength=6)
+    assert sizes.min() >= 1
+
+
+def test_a_full_pass_reaches_every_row(scope, tmp_path):
+    """Without it a process could write only its own images' rows.
+
+    After 20 batches of 16 images on each of two processes, that is more than
+    six passes over 96 images, no row holds what the fill put there.
+    """
+    state, _ = run_two(
+        scope, tmp_path, sampler=dict(type='InfiniteSampler', shuffle=True))
+    from small_run import small_config, runner_of
+    config = small_config(scope, tmp_path / 'start')
+    config.optim_wrapper.optimizer.lr = 0.
+    config.train_cfg.max_epochs = 0
+    before = runner_of(config)
+    before.train()
+    rows = before.model.inter_image.bank.features
+    same = (rows == state['inter_image.bank.features']).all(1)
+    assert not same.any()
