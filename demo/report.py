@@ -51,17 +51,19 @@ def figure(path: Path, trainings: List[Training],
         for style, (key, points) in zip(('-', '--', ':'), curves.items()):
             label = training.name
             if key != 'loss':
-                label += f", {key.replace('_loss', '-image')} loss"
+                label += f", {key.replace('_loss', '-image')} part"
             losses.plot(*zip(*points), style, color=colour, label=label)
         accuracy.plot(
             *zip(*knn[training.name]), 'o-', color=colour, label=training.name)
         counts = cluster_sizes(training.last_checkpoint)
         if len(counts):
             sizes.bar(range(len(counts)), counts, color=colour)
-    losses.set(title='Training loss', xlabel='epoch')
-    losses.legend(fontsize='small')
-    accuracy.set(title='kNN top-1, frozen features', xlabel='epoch')
-    accuracy.legend(fontsize='small')
+    losses.set(title='Training loss')
+    accuracy.set(title='kNN top-1, frozen features')
+    for plot in (losses, accuracy):
+        plot.set(xlabel='epoch')
+        plot.xaxis.get_major_locator().set_params(integer=True)
+        plot.legend(fontsize='small')
     sizes.set(
         title='Cluster sizes after the last epoch',
         xlabel='cluster, largest first',

@@ -11,10 +11,12 @@ import warnings
 from pathlib import Path
 from typing import List, Optional
 
+import torch
 from report import figure, table
 from rich import progress
 from rich.console import Console
 from state import State, write_json
+from threadpoolctl import threadpool_limits
 from training import Training, TrainingError, epoch_of
 
 from interclr_plugin.evaluation import evaluate
@@ -138,16 +140,18 @@ def main() -> int:
     line = Line(console)
     # mmcv-lite says at import which compiled operator it does without.
     warnings.filterwarnings('ignore', 'Fail to import')
+    # On features this small, threads only get in each other's way.
+    torch.set_num_threads(1)
     # As Ctrl-C does, so that no process is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with line.bar:
+        with line.bar, threadpool_limits(1):
             for training in trainings:
                 pretrain(training, line, state)
             scores = score_all(trainings, line, state)
         finish(trainings, scores, state, options.work_dir, console)
     except TrainingError as error:
-        console.print(str(error), markup=False, highlight=False)
+        console.print(str(error), soft_wrap=True, markup=False)
         return 1
     except KeyboardInterrupt:
         console.print('Stopped. What is done is kept; to go on from there, '

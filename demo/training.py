@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import deque
 from pathlib import Path
 from typing import Callable, List, Optional
@@ -13,7 +12,8 @@ from mmengine.config import Config
 
 # What mmengine prints: 'Epoch(train)  [3][20/23] ... loss: 5.1'.
 LOGGED = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]')
-TAIL = 25
+# Enough for the traceback of the training under that of mim.
+TAIL = 60
 # Tiny convolutions gain nothing from a second thread, which the loader
 # processes need more.
 THREADS = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
@@ -156,6 +156,9 @@ def _changes(settings: Config, epochs: Optional[int],
         changes.append(f'randomness.seed={seed}')
     if epochs is not None:
         changes.append(f'train_cfg.max_epochs={epochs}')
+        # Ten points for the curve of the accuracy, as in the full length.
+        interval = max(1, epochs // 10)
+        changes.append(f'default_hooks.checkpoint.interval={interval}')
         for index, scheduler in enumerate(settings.param_scheduler):
             changes += [
                 f'param_scheduler.{index}.{key}={epochs}'
@@ -167,17 +170,14 @@ def _changes(settings: Config, epochs: Optional[int],
 
 def _stop(process: subprocess.Popen, patience: float = 10) -> None:
     """End a process and all that it started, politely first."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        deadline = time.monotonic() + patience
-        try:
-            os.killpg(process.pid, number)
-            while time.monotonic() < deadline:
-                process.poll()  # else it would stay in its group, ended
-                os.killpg(process.pid, 0)
-                time.sleep(0.1)
-        except (ProcessLookupError, PermissionError):
-            break  # nobody is left
-        except KeyboardInterrupt:
-            continue  # a second Ctrl-C: no more patience
+    try:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(patience)
+    except (ProcessLookupError, subprocess.TimeoutExpired, KeyboardInterrupt):
+        pass  # gone, stuck, or a second Ctrl-C: no more patience
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # loader processes
+    except (ProcessLookupError, PermissionError):
+        pass
     process.stdout.close()
     process.wait()

@@ -28,16 +28,17 @@ class _AfterImport:
             find = getattr(finder, 'find_spec', None)
             spec = find and find(name, path, target)
             if spec and spec.loader:
-                execute = spec.loader.exec_module
-
-                def exec_module(module):
-                    execute(module)
-                    if self in sys.meta_path:  # the first import, no reload
-                        sys.meta_path.remove(self)
-                        self.action(module)
-
-                spec.loader.exec_module = exec_module
+                spec.loader.exec_module = self.after(spec.loader.exec_module)
                 return spec
+
+    def after(self, execute):
+        def exec_module(module):
+            execute(module)
+            if self in sys.meta_path:  # The first import, not a reload.
+                sys.meta_path.remove(self)
+                self.action(module)
+
+        return exec_module
 
 
 def teach_mmengine(config):

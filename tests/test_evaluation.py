@@ -191,7 +191,11 @@ def test_knn_refuses_what_cannot_be(options, words):
         knn_accuracy(*blobs(0), **options)
 
 
-def logistic_regression_by_hand(train_x, train_y, test_x, test_y):
+def logistic_regression_by_hand(train_x,
+                                train_y,
+                                test_x,
+                                test_y,
+                                penalty=1):
     """Minimise the penalised loss with scipy, from a random start."""
     mean, std = train_x.mean(0), train_x.std(0)
     std[std == 0] = 1  # a unit that is never active
@@ -203,7 +207,8 @@ def logistic_regression_by_hand(train_x, train_y, test_x, test_y):
         scores = train_x @ weights[:, 1:].T + weights[:, 0]
         partition = np.log(np.exp(scores).sum(1))
         right = scores[np.arange(len(train_y)), train_y]
-        return (partition - right).sum() + (weights[:, 1:]**2).sum() / 2
+        return (partition - right).sum() + penalty / 2 * (
+            weights[:, 1:]**2).sum()
 
     start = np.random.RandomState(1).randn(shape[0] * shape[1])
     weights = minimize(loss, start, method='L-BFGS-B').x.reshape(shape)
@@ -211,14 +216,16 @@ def logistic_regression_by_hand(train_x, train_y, test_x, test_y):
     return (scores.argmax(1) == test_y).mean()
 
 
-def test_linear_is_the_minimum_of_the_stated_loss():
+@pytest.mark.parametrize('penalty', [1, 30])
+def test_linear_is_the_minimum_of_the_stated_loss(penalty):
     """Without it another penalty or a missing scaling would go unseen."""
     for seed in range(6):
         samples = blobs(seed)
         with warnings.catch_warnings():
             warnings.simplefilter('error')  # it converges
-            found = linear_accuracy(*samples)
-        assert found == pytest.approx(logistic_regression_by_hand(*samples))
+            found = linear_accuracy(*samples, penalty=penalty)
+        assert found == pytest.approx(
+            logistic_regression_by_hand(*samples, penalty=penalty))
 
 
 def test_linear_refuses_a_penalty_of_zero():
@@ -341,8 +348,9 @@ def test_evaluate_is_the_sum_of_its_parts(scope, tmp_path):
     assert initial['knn'] != result['knn']
 
 
-def test_command_line_gives_the_same_numbers(scope, tmp_path):
+def test_command_line_gives_the_same_numbers(tmp_path):
     """Without it the table of a user could differ from that of the tests."""
+    scope = 'mmselfsup'
     _, checkpoint = trained(scope, tmp_path / 'x.pth')
     config = moco(scope)
     config.custom_imports = dict(
@@ -416,7 +424,7 @@ def test_a_repeated_training_set_counts_each_image_once(scope):
 def test_bad_input_is_explained(scope, tmp_path):
     """Without it users would meet KeyErrors deep in other packages."""
     config = moco(scope)
-    del config['evaluation']
+    config.pop('evaluation')
     with pytest.raises(ValueError, match='evaluation = dict.*--test-options'):
         evaluate(config)
     assert evaluate(config, test_options={'split': 'test'})['num_test'] == 297

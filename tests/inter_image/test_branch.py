@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import (branch_loss, cluster_sizes, nearest_centroid,
-                       negatives, positives, unit, updated_bank)
+from reference import (
+    branch_loss,
+    cluster_sizes,
+    nearest_centroid,
+    negatives,
+    positives,
+    unit,
+    updated_bank,
+)
 
 from interclr_plugin.inter_image import InterImageBranch
 
@@ -340,7 +347,9 @@ def test_bad_input_stores_nothing_and_names_the_step(what):
     branch(query.requires_grad_(), key, index)
     for name in ('bank.features', 'labels.labels', 'labels.centroids'):
         assert torch.equal(getattr_path(branch, name), before[name]), name
-    branch(*batch_of(branch, seed=10))  # the first bad step is remembered
+    # A good step and another bad one: the first bad step is remembered.
+    branch(*batch_of(branch, seed=10))
+    branch(query, key, index)
     with pytest.raises(ValueError) as error:
         branch.raise_fault()
     for part in ('Step 3:', '[0, 40)', 'optim_wrapper.clip_grad',

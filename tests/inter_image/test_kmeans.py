@@ -5,8 +5,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import (cluster_sizes, largest_smallest_piece, means,
-                       nearest_centroid)
+from reference import (
+    cluster_sizes,
+    largest_smallest_piece,
+    means,
+    nearest_centroid,
+)
 from sklearn.cluster import KMeans
 
 from interclr_plugin.inter_image import kmeans
@@ -132,6 +136,10 @@ def test_apportion_cuts_the_largest_first():
     sizes = torch.tensor([30, 80, 50, 79])
     assert kmeans.apportion(sizes, 1).tolist() == [0, 1, 0, 0]
     assert kmeans.apportion(sizes, 2).tolist() == [0, 1, 0, 1]
+    # Their halves are alike, as the smaller half counts.
+    for sizes in ([80, 81], [81, 80]):
+        cuts = kmeans.apportion(torch.tensor(sizes), 1).tolist()
+        assert cuts == [int(size == 81) for size in sizes]
 
 
 # principal_axes

@@ -5,9 +5,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import (cluster_sizes, dissolved, guaranteed_size,
-                       largest_smallest_piece, means, members_of,
-                       nearest_centroid)
+from reference import (
+    cluster_sizes,
+    dissolved,
+    guaranteed_size,
+    largest_smallest_piece,
+    means,
+    members_of,
+    nearest_centroid,
+)
 
 from interclr_plugin.inter_image import OnlineKMeans
 

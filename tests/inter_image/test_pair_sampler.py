@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import negatives, pool, positives
+from reference import pool, positives
 from scipy.stats import chi2
 
 from interclr_plugin.inter_image import PairSampler

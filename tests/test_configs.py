@@ -1,0 +1,86 @@
+"""Every delivered configuration, and the lines that the README tells."""
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from small_run import CONFIGS, build_model
+
+FILES = sorted(CONFIGS.glob('mm*/*.py'))
+README = CONFIGS.parent / 'README.md'
+
+
+def read(path) -> tuple:
+    config = Config.fromfile(path)
+    return config, config.default_scope
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda p: f'{p.parent.name}-{p.name}')
+def test_every_file_builds_its_model(path):
+    """Without it a delivered file could name what does not exist."""
+    config, scope = read(path)
+    assert scope == path.parent.name
+    model = build_model(config, scope)
+    if path.name.startswith('interclr'):
+        assert type(model).__name__ == 'InterCLRMoCo'
+        assert model.inter_image.feat_dim == config.model.neck.out_channels
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda p: f'{p.parent.name}-{p.name}')
+def test_every_file_opens_with_its_command(path):
+    """Without it users would have to guess how a file is run."""
+    first = path.read_text().split('\n\n')[0]
+    assert f'mim train {path.parent.name} ' in first
+    assert path.name in first
+
+
+@pytest.mark.parametrize('scope', ['mmselfsup', 'mmpretrain'])
+def test_the_imagenet_file_is_the_released_recipe(scope):
+    """Without it `num_clusters` alone might not give the released sizes."""
+    path = CONFIGS / scope / 'interclr-moco_resnet50_8xb32-coslr-200e_in1k.py'
+    assert len(path.read_text().splitlines()) < 40
+    config, _ = read(path)
+    model = build_model(config, scope)
+    assert (model.intra_weight, model.inter_weight) == (0.75, 0.25)
+    branch = model.inter_image
+    branch.sampler.allocate(1281167)
+    # Sizes alone: no need for the bank's 656 MB.
+    branch.labels.allocate(1281167, 1)
+    assert branch.sampler.num_negatives == 16384
+    assert branch.sampler.pool_size == 128117
+    assert branch.sampler.strategy == 'semi-hard'
+    assert branch.labels.num_clusters == 10000
+    assert branch.labels.min_cluster_size == 20
+    assert branch.labels.centroid_interval == 10
+    assert branch.labels.small_cluster_interval == 1
+    assert branch.bank.momentum == 1.0
+    assert (branch.loss.margin, branch.loss.margin_type) == (-0.5, 'cosine')
+    assert branch.loss.temperature == config.model.head.temperature == 0.2
+    assert config.train_dataloader.batch_size == 32
+    assert config.train_cfg.max_epochs == 200
+    assert config.model.queue_len == 65536
+    optimizer = config.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.momentum,
+            optimizer.weight_decay) == (0.03, 0.9, 1e-4)
+
+
+def python_blocks() -> list:
+    return re.findall(r'```python\n(.*?)```', README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize('scope', ['mmselfsup', 'mmpretrain'])
+def test_the_readme_s_lines_work_as_written(scope, tmp_path: Path):
+    """Without it the first thing that users copy could fail."""
+    whole, second = python_blocks()[:2]
+    assert whole.startswith("_base_ = 'mmselfsup::")
+    assert second.startswith("_base_ = 'mmpretrain::")
+    if scope == 'mmpretrain':
+        whole = second + whole.split('\n', 1)[1]
+    path = tmp_path / 'my_config.py'
+    path.write_text(whole)
+    config, found = read(path)
+    assert found == scope
+    assert config.custom_hooks == [dict(type='MemoryBankHook')]
+    model = build_model(config, scope)
+    assert type(model).__name__ == 'InterCLRMoCo'
+    assert model.inter_image.labels.num_clusters == 10000
