@@ -63,7 +63,9 @@ def run(rank, scope, folder, hooks, sampler, port):
     runner = runner_of(config)
     runner.train()
     torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
-    torch_dist.destroy_process_group()
+    # No destroy_process_group(): with torch 2.1 it can wait for ever for a
+    # process that has ended already.
+    torch_dist.barrier()
 
 
 def run_two(scope, folder, hooks=(), sampler=None):
