@@ -20,9 +20,9 @@ from mmengine.utils import digit_version
 from interclr_plugin import compat, startup
 
 ROOT = Path(__file__).resolve().parents[1]
+OLD_TORCH = digit_version(torch.__version__) < digit_version('2.6.0')
 weights_only = pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.6.0'),
-    reason='this torch does not load with weights_only by itself',
+    OLD_TORCH, reason='this torch does not load with weights_only by itself'
 )
 
 
@@ -220,6 +220,8 @@ def _reload(value, replace=(b'', b'')):
 )
 def test_a_buffer_of_either_numpy_is_loaded(values, written):
     here = np.empty(0).__reduce__()[0].__module__.encode()
+    if written != here and OLD_TORCH:
+        pytest.skip('here Python itself must find what the other numpy named')
     loaded = _reload(HistoryBuffer(values, [1, 1]), (here, written))
     np.testing.assert_array_equal(loaded.data[0], values)
     assert loaded.data[0].dtype == np.array(values).dtype

@@ -91,6 +91,7 @@ def test_the_gradient_is_the_weighted_sum(scope, tmp_path):
         model = build_model(config, scope)
         model.inter_image.allocate(NUM_IMAGES, seed=0)
         model.inter_image.fill(torch.randn(NUM_IMAGES, 8))
+        model.inter_image.first_clustering()
         inputs, samples = fake_batch(scope)
         torch.manual_seed(1)
         losses = model.loss(inputs, samples)
@@ -126,6 +127,7 @@ def keys_are_in_the_bank(scope, tmp_path, roll):
     model = build_model(small_config(scope, tmp_path), scope)
     model.inter_image.allocate(NUM_IMAGES, seed=0)
     model.inter_image.fill(torch.randn(NUM_IMAGES, 8))
+    model.inter_image.first_clustering()
     index = torch.randperm(NUM_IMAGES)[:BATCH]
     views, samples = fake_batch(scope, index)
     model.train()
@@ -358,6 +360,7 @@ def test_half_precision_stays_out_of_the_branch(scope, tmp_path):
     model = build_model(small_config(scope, tmp_path), scope)
     model.inter_image.allocate(NUM_IMAGES, seed=0)
     model.inter_image.fill(torch.randn(NUM_IMAGES, 8))
+    model.inter_image.first_clustering()
     views, samples = fake_batch(scope)
     seen = {}
     original = type(model.inter_image).forward

@@ -42,8 +42,9 @@ class InterCLRMixin:
         """
         with recorded_calls(self, self.projection_reader.watch) as calls:
             stock = super().loss(inputs, data_samples, **kwargs)
-        query = self.projection_reader.query(calls)
-        key = self.projection_reader.key(calls).detach()
+        size = len(data_samples)
+        query = self.projection_reader.query(calls, size)
+        key = self.projection_reader.key(calls, size).detach()
         index = image_index(data_samples, query.device)
 
         intra_weight, inter_weight = self.intra_weight, self.inter_weight

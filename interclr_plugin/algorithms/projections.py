@@ -11,31 +11,65 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 from torch import Tensor, nn
 
 Calls = Dict[str, List[Tensor]]
+Read = Callable[[Calls, int], Tensor]
 
 
 class ProjectionReader(NamedTuple):
     """Where an algorithm's projections are found.
 
     Args:
-        query (Callable): Takes the recorded calls, gives (B, D) with
-            gradient.
+        query (Callable): Takes the recorded calls and the number of images
+            B, gives (B, D) with gradient.
         key (Callable): The same for the keys; detached by the caller.
         watch (tuple[str]): Attributes of the algorithm to record. Of a
             module the (first) output of each call, of a method its first
             argument.
     """
-    query: Callable[[Calls], Tensor]
-    key: Callable[[Calls], Tensor]
+    query: Read
+    key: Read
     watch: Tuple[str, ...] = ('neck', )
 
 
+def _first_call(calls: Calls, size: int) -> Tensor:
+    return calls['neck'][0]
+
+
+def _second_call(calls: Calls, size: int) -> Tensor:
+    return calls['neck'][1]
+
+
+# MoCo and DenseCL shuffle the batch before their momentum encoder; what they
+# put into the queue is in order again.
+_QUEUE = ProjectionReader(
+    query=_first_call,
+    key=lambda calls, size: calls['_dequeue_and_enqueue'][0],
+    watch=('neck', '_dequeue_and_enqueue'))
+# Two passes of one network; the second view's projection is the key.
+_SIAMESE = ProjectionReader(query=_first_call, key=_second_call)
+
+
+def _target(name: str) -> ProjectionReader:
+    """A momentum encoder that sees both views, the second one second."""
+    return ProjectionReader(
+        query=_first_call,
+        key=lambda calls, size: calls[name][1],
+        watch=('neck', name))
+
+
 READERS: Dict[str, ProjectionReader] = {
-    # MoCo shuffles the batch before its momentum encoder; what it puts into
-    # the queue is in order again. DenseCL derives from it in spirit.
-    'MoCo': ProjectionReader(
-        query=lambda calls: calls['neck'][0],
-        key=lambda calls: calls['_dequeue_and_enqueue'][0],
-        watch=('neck', '_dequeue_and_enqueue')),
+    'MoCo': _QUEUE,
+    'DenseCL': _QUEUE,
+    'SimCLR': ProjectionReader(  # both views in one pass, taking turns
+        query=lambda calls, size: calls['neck'][0][0::2],
+        key=lambda calls, size: calls['neck'][0][1::2]),
+    'SimSiam': _SIAMESE,
+    'BarlowTwins': _SIAMESE,
+    'BYOL': _target('target_net'),
+    'MoCoV3': _target('momentum_encoder'),
+    'SwAV': ProjectionReader(  # all crops in one pass, one after the other
+        query=lambda calls, size: calls['neck'][0][:size],
+        key=lambda calls, size: calls['neck'][0][size:2 * size]),
+    'NPID': ProjectionReader(query=_first_call, key=_first_call),
 }
 
 

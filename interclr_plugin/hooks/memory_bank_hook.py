@@ -16,6 +16,9 @@ from ..datasets.sample_index import (num_distinct_images,
 from ..extraction import extract
 
 
+FIRST_CLUSTERINGS = ('extraction', 'bank')
+
+
 @HOOKS.register_module()
 class MemoryBankHook(Hook):
     """Size and fill the memory bank, and keep its labels' cadence.
@@ -23,6 +26,11 @@ class MemoryBankHook(Hook):
     Args:
         warmup_epochs (int): Epochs at the start with the stock loss alone;
             the bank and the labels are updated all the same. Defaults to 0.
+        first_clustering (str): What the first clustering clusters.
+            ``'extraction'``: features of all images, extracted before
+            training, as released. ``'bank'``: the keys that the first epoch
+            stored; that epoch runs with the stock loss alone. Defaults to
+            ``'extraction'``.
         transforms (Sequence[dict], optional): What loads an image and makes
             its test-time view for the first clustering. Defaults to None:
             derived from the training pipeline
@@ -45,6 +53,7 @@ class MemoryBankHook(Hook):
     def __init__(self,
                  *,
                  warmup_epochs: int = 0,
+                 first_clustering: str = 'extraction',
                  transforms: Optional[Sequence[dict]] = None,
                  batch_size: int = 256,
                  statistics_interval: int = 50) -> None:
@@ -56,7 +65,15 @@ class MemoryBankHook(Hook):
                 raise ValueError(
                     f'{name}={value} must be at least {least}. Change '
                     f"dict(type='MemoryBankHook', {name}=...).")
-        self.warmup_epochs = warmup_epochs
+        if first_clustering not in FIRST_CLUSTERINGS:
+            raise ValueError(
+                f'first_clustering={first_clustering!r} is unknown; allowed: '
+                f'{", ".join(map(repr, FIRST_CLUSTERINGS))}. Change '
+                "dict(type='MemoryBankHook', first_clustering=...).")
+        self.first_clustering = first_clustering
+        # Before there are clusters there are no pairs.
+        least = 1 if first_clustering == 'bank' else 0
+        self.warmup_epochs = max(warmup_epochs, least)
         self.transforms = transforms
         self.batch_size = batch_size
         self.statistics_interval = statistics_interval
@@ -99,8 +116,14 @@ class MemoryBankHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Fill the bank, unless a checkpoint restored it."""
         model = _unwrap(runner)
-        if not model.inter_image.ready:
+        self._clustered = bool(model.inter_image.ready)
+        if self._clustered:
+            return
+        if self.first_clustering == 'extraction':
             self._fill(model, runner)
+            self._cluster(model, runner)
+        else:
+            model.inter_image.fill()
 
     def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Tell the model whether it still warms up."""
@@ -109,9 +132,13 @@ class MemoryBankHook(Hook):
 
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Stop at bad input; move small clusters and centroids when due."""
-        branch = _unwrap(runner).inter_image
+        model = _unwrap(runner)
+        branch = model.inter_image
         branch.raise_fault()
-        branch.after_step()
+        if self._clustered:
+            branch.after_step()
+        elif runner.iter + 1 == len(runner.train_dataloader):
+            self._cluster(model, runner)
         if self.every_n_train_iters(runner, self.statistics_interval):
             runner.message_hub.update_scalars({
                 f'train/{name}': value
@@ -132,10 +159,15 @@ class MemoryBankHook(Hook):
             batch_size=self.batch_size,
             num_workers=runner.train_dataloader.num_workers,
             progress=bar)
+        branch.fill(features)
+
+    def _cluster(self, model: nn.Module, runner: Runner) -> None:
+        labels = model.inter_image.labels
         runner.logger.info('First clustering of the memory bank into '
-                           f'{branch.labels.num_clusters} clusters.')
-        branch.fill(features, _Progress(20))
-        runner.logger.info(f'Clusters: {branch.labels.statistics()}')
+                           f'{labels.num_clusters} clusters.')
+        model.inter_image.first_clustering(_Progress(20))
+        runner.logger.info(f'Clusters: {labels.statistics()}')
+        self._clustered = True
 
 
 class _Progress:

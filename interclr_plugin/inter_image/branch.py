@@ -82,19 +82,22 @@ class InterImageBranch(nn.Module):
         self.ready.zero_()
         self.fault.fill_(-1)
 
-    def fill(
-        self,
-        features: Tensor,
-        progress: Callable[[], None] = lambda: None) -> None:
-        """Store a feature of every image and make the first clustering.
+    def fill(self, features: Optional[Tensor] = None) -> None:
+        """Store a feature of every image.
 
         Args:
-            features (Tensor): (N, D), the same on every process.
-            progress (Callable): Called after each k-means iteration.
+            features (Tensor, optional): (N, D), the same on every process.
+                Defaults to None: random unit rows, which the first epoch of
+                keys replaces.
 
         Raises:
             ValueError: If a feature is not finite.
         """
+        if features is None:
+            features = torch.randn(
+                self.bank.features.shape,
+                generator=self.random.shared(),
+                device=self.bank.features.device)
         bad = int((~features.isfinite().all(1)).sum())
         if bad:
             raise ValueError(
@@ -102,6 +105,15 @@ class InterImageBranch(nn.Module):
                 'are NaN or infinite. Check the initial weights (load_from, '
                 'init_cfg) and the data preprocessor of the configuration.')
         self.bank.fill(features)
+
+    def first_clustering(
+        self,
+        progress: Callable[[], None] = lambda: None) -> None:
+        """Cluster the bank from nothing; the branch is ready then.
+
+        Args:
+            progress (Callable): Called after each k-means iteration.
+        """
         self.labels.first_clustering(self.bank.features, self.random.shared(),
                                      progress)
         self.ready.fill_(1)
@@ -136,8 +148,7 @@ class InterImageBranch(nn.Module):
                 loss = self.loss(pairs.positive_similarity,
                                  pairs.negative_similarity, pairs.valid)
                 gradient, = torch.autograd.grad(loss, leaf)
-        loss = _KnownGradient.apply(query, loss.detach(),
-                                    gradient.to(query.dtype))
+        loss = _KnownGradient.apply(query, loss.detach(), gradient)
         return loss, self.update(key, index, query)
 
     @torch.no_grad()
@@ -223,12 +234,15 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, query: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(gradient)
+        ctx.dtype = query.dtype
         return loss.clone()
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> Tuple[Tensor, None, None]:
         gradient, = ctx.saved_tensors
-        return upstream.to(gradient.dtype) * gradient, None, None
+        # Scaled in float32 first: a loss scale is there to save gradients
+        # that half precision would round to 0.
+        return (upstream * gradient).to(ctx.dtype), None, None
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:

@@ -15,6 +15,9 @@ from ..distributed import shard
 # Rows x clusters of one product: 16 Mi floats are 64 MiB.
 _CHUNK_ELEMENTS = 1 << 24
 
+# Distance to the means, or angle to the means scaled to unit length.
+GEOMETRIES = ('plain', 'spherical')
+
 
 def assign(features: Tensor,
            centroids: Tensor,
@@ -192,6 +195,7 @@ def fit(features: Tensor,
         num_clusters: int,
         generator: torch.Generator,
         iterations: int = 20,
+        geometry: str = 'plain',
         progress: Callable[[], None] = lambda: None) -> Tuple[Tensor, Tensor]:
     """Cluster by Lloyd's k-means; no cluster comes out empty.
 
@@ -200,6 +204,8 @@ def fit(features: Tensor,
         num_clusters (int): C, at most N.
         generator (torch.Generator): The same on every process.
         iterations (int): Rounds of assignment and means. Defaults to 20.
+        geometry (str): ``'plain'`` assigns by Euclidean distance,
+            ``'spherical'`` by angle. Defaults to ``'plain'``.
         progress (Callable): Called after each round.
 
     Returns:
@@ -219,10 +225,14 @@ def fit(features: Tensor,
         num_rows, generator=generator, device=features.device)
     centroids = features[start[:num_clusters]]
     for _ in range(iterations):
-        # The nearest in Euclidean distance: |f|^2 is the same for all c.
-        bias = -0.5 * centroids.square().sum(1)
+        if geometry == 'spherical':
+            compared = torch.nn.functional.normalize(centroids, dim=1)
+            bias = None
+        else:
+            # The nearest in distance: |f|^2 is the same for all centroids.
+            compared, bias = centroids, -0.5 * centroids.square().sum(1)
         labels = start.new_zeros(num_rows)
-        labels[mine] = assign(features[mine], centroids, bias=bias)
+        labels[mine] = assign(features[mine], compared, bias=bias)
         dist.all_reduce(labels)
         labels = refill(features, labels, num_clusters, generator)
         centroids = means_of_members(features, labels, centroids)

@@ -2,6 +2,7 @@
 from typing import Callable, Dict, Optional
 
 import torch
+import torch.nn.functional as F
 from mmengine import dist
 from mmengine.registry import MODELS
 from torch import Tensor, nn
@@ -32,6 +33,10 @@ class OnlineKMeans(nn.Module):
             (20 of 128) where that is less.
         centroid_interval (int): Steps. Defaults to 10.
         small_cluster_interval (int): Steps. Defaults to 1.
+        geometry (str): What features are compared with: ``'plain'``, the
+            means of the members as released, or ``'spherical'``, the means
+            scaled to unit length. A tight cluster has a long mean, which
+            attracts members of loose ones. Defaults to ``'plain'``.
 
     Raises:
         ValueError: If an argument is outside its range, or (from
@@ -48,8 +53,14 @@ class OnlineKMeans(nn.Module):
                  num_clusters: int,
                  min_cluster_size: Optional[int] = None,
                  centroid_interval: int = 10,
-                 small_cluster_interval: int = 1) -> None:
+                 small_cluster_interval: int = 1,
+                 geometry: str = 'plain') -> None:
         super().__init__()
+        if geometry not in kmeans.GEOMETRIES:
+            raise ValueError(
+                f'geometry={geometry!r} is unknown; allowed: '
+                f'{", ".join(map(repr, kmeans.GEOMETRIES))}. Change '
+                'inter_image=dict(labels=dict(geometry=...)).')
         for name, value, least in (('num_clusters', num_clusters, 2),
                                    ('min_cluster_size', min_cluster_size, 0),
                                    ('centroid_interval', centroid_interval, 1),
@@ -61,6 +72,7 @@ class OnlineKMeans(nn.Module):
         self.num_clusters = num_clusters
         self.centroid_interval = centroid_interval
         self.small_cluster_interval = small_cluster_interval
+        self.geometry = geometry
         self._asked_min_size = min_cluster_size
         self.min_cluster_size = 0
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
@@ -105,7 +117,11 @@ class OnlineKMeans(nn.Module):
             progress (Callable): Called after each of the 20 iterations.
         """
         labels, centroids = kmeans.fit(
-            features, self.num_clusters, generator, progress=progress)
+            features,
+            self.num_clusters,
+            generator,
+            geometry=self.geometry,
+            progress=progress)
         self.labels.copy_(labels)
         self.centroids.copy_(centroids)
 
@@ -118,7 +134,7 @@ class OnlineKMeans(nn.Module):
         Returns:
             Tensor: (B,) cluster numbers.
         """
-        return kmeans.assign(rows, self.centroids)
+        return kmeans.assign(rows, self._compared())
 
     def write(self, index: Tensor, labels: Tensor) -> Tensor:
         """Store labels.
@@ -181,7 +197,7 @@ class OnlineKMeans(nn.Module):
         homeless = small[self.labels].nonzero().flatten()
         if len(homeless):
             nearest = kmeans.assign(
-                features[homeless], self.centroids, allowed=~small)
+                features[homeless], self._compared(), allowed=~small)
             dist.broadcast(nearest)
             self.labels[homeless] = nearest
         self.labels.copy_(
@@ -197,6 +213,11 @@ class OnlineKMeans(nn.Module):
                 self.labels,
                 self.centroids,
                 members=touched[self.labels].nonzero().flatten()))
+
+    def _compared(self) -> Tensor:
+        if self.geometry == 'spherical':
+            return F.normalize(self.centroids, dim=1)
+        return self.centroids
 
     def sizes(self) -> Tensor:
         """Count the members of each cluster.

@@ -23,8 +23,8 @@ class Pairs(NamedTuple):
 class PairSampler(nn.Module):
     """Draw a positive and K negatives for each image of a batch.
 
-    The positive is drawn uniformly among the images with the query's label
-    (the image itself included, as released). A negative never has the
+    The positive is drawn uniformly among the images with the query's label.
+    A negative never has the
     query's label: images that do are masked before anything is ranked, so
     the draw always ends. Where fewer than K images are left, the free slots
     are marked in ``valid``.
@@ -38,6 +38,9 @@ class PairSampler(nn.Module):
             released, or half of the pool where the data set is too small for
             that.
         pool_fraction (float): P / N, in (0, 1]. Defaults to 0.1.
+        positives (str): ``'others'`` never draws the query's own stale row,
+            unless it is alone in its cluster; ``'all'`` may, as released.
+            Defaults to ``'all'``.
 
     Raises:
         ValueError: If an argument is outside its range, or (from
@@ -47,18 +50,22 @@ class PairSampler(nn.Module):
     """
 
     STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
+    POSITIVES = ('all', 'others')
 
     def __init__(self,
                  *,
                  strategy: str = 'semi-hard',
                  num_negatives: Optional[int] = None,
-                 pool_fraction: float = 0.1) -> None:
+                 pool_fraction: float = 0.1,
+                 positives: str = 'all') -> None:
         super().__init__()
-        if strategy not in self.STRATEGIES:
-            raise ValueError(
-                f'strategy={strategy!r} is unknown; allowed: '
-                f'{", ".join(map(repr, self.STRATEGIES))}. Change '
-                'inter_image=dict(sampler=dict(strategy=...)).')
+        for name, value, known in (('strategy', strategy, self.STRATEGIES),
+                                   ('positives', positives, self.POSITIVES)):
+            if value not in known:
+                raise ValueError(
+                    f'{name}={value!r} is unknown; allowed: '
+                    f'{", ".join(map(repr, known))}. Change '
+                    f'inter_image=dict(sampler=dict({name}=...)).')
         if num_negatives is not None and num_negatives < 1:
             raise ValueError(
                 f'num_negatives={num_negatives} must be at least 1. Change '
@@ -68,6 +75,7 @@ class PairSampler(nn.Module):
                 f'pool_fraction={pool_fraction} is outside (0, 1]. Change '
                 'inter_image=dict(sampler=dict(pool_fraction=...)).')
         self.strategy = strategy
+        self.positives = positives
         self.pool_fraction = pool_fraction
         self._asked_negatives = num_negatives
         self.num_negatives = 0
@@ -108,7 +116,11 @@ class PairSampler(nn.Module):
             Pairs: Indices into the bank, and similarities.
         """
         query_labels = labels[index]  # (B,)
-        positive = draw_members(query_labels, labels, generator)
+        positive = draw_members(
+            query_labels,
+            labels,
+            generator,
+            besides=index if self.positives == 'others' else None)
         positive_similarity = (query * features[positive]).sum(1)
 
         if self.strategy == 'random':
@@ -117,7 +129,7 @@ class PairSampler(nn.Module):
             valid = labels[candidates] != query_labels.unsqueeze(1)
             # The candidates lie in random order: the first K valid ones.
             columns = torch.argsort(
-                (~valid).to(torch.uint8), 1,
+                (~valid).to(torch.uint8), dim=1,
                 stable=True)[:, :self.num_negatives]
             negatives = candidates[columns]
         else:
@@ -157,25 +169,35 @@ class PairSampler(nn.Module):
         return pool.gather(1, drawn)
 
 
-def draw_members(query_labels: Tensor, labels: Tensor,
-                 generator: torch.Generator) -> Tensor:
+def draw_members(query_labels: Tensor,
+                 labels: Tensor,
+                 generator: torch.Generator,
+                 besides: Optional[Tensor] = None) -> Tensor:
     """Draw one member of each given cluster, uniformly.
 
     Args:
         query_labels (Tensor): (B,) clusters, each with a member.
         labels (Tensor): (N,) cluster numbers.
         generator (torch.Generator): On their device.
+        besides (Tensor, optional): (B,) a member of each cluster that is
+            drawn only where there is no other. Defaults to None: any.
 
     Returns:
         Tensor: (B,) positions in ``labels``.
     """
     by_label, order = torch.sort(labels)
     start = torch.searchsorted(by_label, query_labels)
-    end = torch.searchsorted(by_label, query_labels, right=True)
+    size = torch.searchsorted(by_label, query_labels, right=True) - start
     lot = torch.rand(
         len(start), generator=generator, device=labels.device,
         dtype=torch.float64)
-    return order[start + (lot * (end - start)).long()]
+    if besides is None:
+        return order[start + (lot * size).long()]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    # Draw among one less, and step over the one that is left out.
+    drawn = start + (lot * (size - 1).clamp(min=1)).long()
+    return order[drawn + ((drawn >= place[besides]) & (size > 1))]
 
 
 def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:

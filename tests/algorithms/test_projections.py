@@ -81,12 +81,12 @@ def test_your_own_algorithm(monkeypatch):
     monkeypatch.setattr(projections, 'READERS', dict(projections.READERS))
     projections.register_projections(
         'Stock',
-        query=lambda calls: calls['neck'][0],
-        key=lambda calls: calls['neck'][1])
+        query=lambda calls, size: calls['neck'][0],
+        key=lambda calls, size: calls['neck'][1])
     reader = projections.find_reader(Stock)
     stock, x = Stock(), torch.ones(3, 2)
     with projections.recorded_calls(stock, reader.watch) as calls:
         stock.neck(x)
         stock.neck(2 * x)
-    assert torch.equal(reader.query(calls), stock.neck(x))
-    assert torch.equal(reader.key(calls), stock.neck(2 * x))
+    assert torch.equal(reader.query(calls, 3), stock.neck(x))
+    assert torch.equal(reader.key(calls, 3), stock.neck(2 * x))

@@ -44,6 +44,7 @@ def branch_of(num_images=40,
         **arguments)
     branch.allocate(num_images, seed=5)
     branch.fill(torch.randn(num_images, feat_dim, generator=seeded(1)))
+    branch.first_clustering()
     return branch
 
 

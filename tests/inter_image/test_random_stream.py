@@ -111,6 +111,7 @@ def test_no_part_of_the_branch_touches_the_global_generators(strategy):
     own = torch.Generator().manual_seed(2)
     branch.allocate(30, seed=0)
     branch.fill(torch.randn(30, 4, generator=own))
+    branch.first_clustering()
     for step in range(12):  # a centroid update at step 10
         branch.labels.labels[:27] = step % 3  # small clusters to repair
         query = torch.randn(6, 4, generator=own).requires_grad_()
