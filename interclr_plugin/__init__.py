@@ -5,15 +5,15 @@ registries of both libraries fall back to; neither library is imported.
 
 A batch's way through it::
 
-    InterCLR.loss(inputs, data_samples)           algorithms/inter_clr.py
-        stock loss(), its projections recorded    algorithms/projections.py
-        position of each image                    algorithms/image_index.py
-        InterImageBranch(query, key, index)       inter_image/branch.py
-            positives and negatives               inter_image/pair_sampler.py
-            MarginNCE                             inter_image/margin_nce_loss.py
-            bank, then labels                     inter_image/memory_bank.py,
-                                                  inter_image/label_updaters.py
-    MemoryBankHook                                hooks/memory_bank_hook.py
+    InterCLR.loss(inputs, data_samples)          algorithms/inter_clr.py
+        stock loss(), its projections recorded   algorithms/projections.py
+        position of each image                   algorithms/image_index.py
+        InterImageBranch(query, key, index)      inter_image/branch.py
+            positives and negatives              inter_image/pair_sampler.py
+            MarginNCE                            inter_image/margin_nce_loss.py
+            bank, then labels                    inter_image/memory_bank.py,
+                                                 inter_image/label_updaters.py
+    MemoryBankHook                               hooks/memory_bank_hook.py
         sizes and fills the bank, first clustering, cadences
 """
 from . import algorithms, compat, datasets, hooks, inter_image

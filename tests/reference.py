@@ -92,6 +92,30 @@ def nearest_centroid(row, centroids, allowed=None):
     return best
 
 
+def unit_rows(rows):
+    """What a spherical k-means compares with in place of the means."""
+    return np.array([unit(row) for row in rows])
+
+
+def lloyd(features, start, rounds, spherical):
+    """Plain k-means, or by angle; a cluster without members stays."""
+    features = np.asarray(features).astype(np.float64)
+    centroids = features[start]
+    for _ in range(rounds):
+        if spherical:
+            labels = [
+                nearest_centroid(row, unit_rows(centroids))
+                for row in features
+            ]
+        else:
+            labels = [
+                int(((centroids - row)**2).sum(1).argmin())
+                for row in features
+            ]
+        centroids = means(features, labels, centroids)
+    return labels, centroids
+
+
 def members_of(labels, cluster):
     return [i for i, label in enumerate(labels) if label == cluster]
 
@@ -111,10 +135,12 @@ def means(features, labels, centroids):
     return result
 
 
-def dissolved(features, labels, centroids, min_size):
+def dissolved(features, labels, centroids, min_size, spherical=False):
     """Labels after small clusters lost their members to the others."""
     sizes = cluster_sizes(labels, len(centroids))
     large = {c for c, size in enumerate(sizes) if size >= max(min_size, 1)}
+    if spherical:
+        centroids = unit_rows(centroids)
     return [
         label if label in large else nearest_centroid(row, centroids, large)
         for row, label in zip(features, labels)
@@ -145,9 +171,15 @@ def guaranteed_size(num_images, num_clusters, min_size):
 
 
 # Section 4: who may be a positive or a negative.
-def positives(labels, image):
-    """Images with the label of ``image``, itself included."""
-    return {i for i, label in enumerate(labels) if label == labels[image]}
+def positives(labels, image, kind='all'):
+    """Images with the label of ``image``, itself included.
+
+    'others' leaves the image out, unless it is alone.
+    """
+    members = {i for i, label in enumerate(labels) if label == labels[image]}
+    if kind == 'others' and len(members) > 1:
+        members.remove(image)
+    return members
 
 
 def negatives(labels, image):

@@ -6,7 +6,10 @@ import pytest
 from mmengine.config import Config
 from small_run import CONFIGS, build_model
 
-FILES = sorted(CONFIGS.glob('mm*/*.py'))
+FILES = {
+    f'{path.parent.name}/{path.name}': path
+    for path in sorted(CONFIGS.glob('mm*/*.py'))
+}
 README = CONFIGS.parent / 'README.md'
 
 
@@ -15,7 +18,7 @@ def read(path) -> tuple:
     return config, config.default_scope
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda p: f'{p.parent.name}-{p.name}')
+@pytest.mark.parametrize('path', FILES.values(), ids=FILES.keys())
 def test_every_file_builds_its_model(path):
     """Without it a delivered file could name what does not exist."""
     config, scope = read(path)
@@ -26,7 +29,7 @@ def test_every_file_builds_its_model(path):
         assert model.inter_image.feat_dim == config.model.neck.out_channels
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda p: f'{p.parent.name}-{p.name}')
+@pytest.mark.parametrize('path', FILES.values(), ids=FILES.keys())
 def test_every_file_opens_with_its_command(path):
     """Without it users would have to guess how a file is run."""
     first = path.read_text().split('\n\n')[0]

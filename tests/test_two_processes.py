@@ -114,7 +114,7 @@ def test_a_full_pass_reaches_every_row(scope, tmp_path):
     """
     state, _ = run_two(
         scope, tmp_path, sampler=dict(type='InfiniteSampler', shuffle=True))
-    from small_run import small_config, runner_of
+    from small_run import runner_of, small_config
     config = small_config(scope, tmp_path / 'start')
     config.optim_wrapper.optimizer.lr = 0.
     config.train_cfg.max_epochs = 0

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from ..algorithms.inter_clr import InterCLRMixin
 from ..datasets.centre_view import centre_view, to_model_inputs
-from ..datasets.sample_index import (num_distinct_images,
-                                     turn_on_sample_index)
+from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
-
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -144,6 +142,15 @@ class MemoryBankHook(Hook):
                 f'train/{name}': value
                 for name, value in branch.labels.statistics().items()
             })
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Cluster fresh features anew, when the labels ask for it."""
+        model = _unwrap(runner)
+        epoch = runner.epoch + 1
+        if epoch < runner.max_epochs and \
+                model.inter_image.labels.wants_clustering(epoch):
+            self._fill(model, runner)
+            self._cluster(model, runner)
 
     def _fill(self, model: nn.Module, runner: Runner) -> None:
         branch = model.inter_image

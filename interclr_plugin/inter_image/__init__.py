@@ -1,11 +1,11 @@
 """The paper, in pure PyTorch: it knows neither library."""
 from .branch import InterImageBranch
-from .label_updaters import OnlineKMeans
+from .label_updaters import OfflineKMeans, OnlineKMeans
 from .margin_nce_loss import MarginNCELoss
 from .memory_bank import MemoryBank
 from .pair_sampler import PairSampler
 
 __all__ = [
-    'InterImageBranch', 'MarginNCELoss', 'MemoryBank', 'OnlineKMeans',
-    'PairSampler'
+    'InterImageBranch', 'MarginNCELoss', 'MemoryBank', 'OfflineKMeans',
+    'OnlineKMeans', 'PairSampler'
 ]

@@ -178,7 +178,7 @@ class InterImageBranch(nn.Module):
         with torch.autocast(key.device.type, enabled=False):
             key = key.float()
             rows = self.bank.blend(safe, key)
-            labels = self.labels.assign(rows)
+            labels = self.labels.assign(safe, rows)
         good = inside & key.isfinite().all(1)
         if query is not None:
             good &= query.isfinite().all(1)

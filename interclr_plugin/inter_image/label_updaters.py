@@ -1,13 +1,13 @@
 """Who owns the pseudo-labels and the centroids, and when they move."""
-from typing import Callable, Dict, Optional
+from typing import Optional
 
 import torch
-import torch.nn.functional as F
 from mmengine import dist
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import kmeans
+from .pseudo_labels import PseudoLabels, check_least
 
 # Released: 20 members of 128 on average.
 _RELEASED_MIN_SIZE = 20
@@ -15,15 +15,41 @@ _RELEASED_SHARE = 20 / 128
 
 
 @MODELS.register_module()
-class OnlineKMeans(nn.Module):
+class OfflineKMeans(PseudoLabels):
+    """DeepCluster's labels: clustered anew on fresh features now and then.
+
+    Args:
+        num_clusters (int): C, at least 2.
+        interval (int): Epochs between two clusterings. Defaults to 1.
+        geometry (str): As for :class:`PseudoLabels`.
+
+    Source: METHOD.md 3; Caron et al., DeepCluster, ECCV 2018.
+    """
+
+    def __init__(self,
+                 *,
+                 num_clusters: int,
+                 interval: int = 1,
+                 geometry: str = 'plain') -> None:
+        super().__init__(num_clusters=num_clusters, geometry=geometry)
+        check_least('interval', interval, 1)
+        self.interval = interval
+
+    def assign(self, index: Tensor, rows: Tensor) -> Tensor:
+        return self.labels[index]
+
+    def wants_clustering(self, epoch: int) -> bool:
+        return epoch % self.interval == 0
+
+
+@MODELS.register_module()
+class OnlineKMeans(PseudoLabels):
     """Mini-batch k-means: labels move with every batch.
 
     Three cadences: each step the batch's images take the centroid with the
     largest dot product; every ``small_cluster_interval`` steps small clusters
     are dissolved and refilled; every ``centroid_interval`` steps all
     centroids become the means of their members.
-
-    Buffers: ``labels`` (N,), ``centroids`` (C, D).
 
     Args:
         num_clusters (int): C, at least 2.
@@ -33,20 +59,10 @@ class OnlineKMeans(nn.Module):
             (20 of 128) where that is less.
         centroid_interval (int): Steps. Defaults to 10.
         small_cluster_interval (int): Steps. Defaults to 1.
-        geometry (str): What features are compared with: ``'plain'``, the
-            means of the members as released, or ``'spherical'``, the means
-            scaled to unit length. A tight cluster has a long mean, which
-            attracts members of loose ones. Defaults to ``'plain'``.
-
-    Raises:
-        ValueError: If an argument is outside its range, or (from
-            :meth:`allocate`) impossible for the data set.
+        geometry (str): As for :class:`PseudoLabels`.
 
     Source: METHOD.md 3; Zhan et al., Online Deep Clustering, CVPR 2020.
     """
-
-    labels: Tensor
-    centroids: Tensor
 
     def __init__(self,
                  *,
@@ -55,41 +71,16 @@ class OnlineKMeans(nn.Module):
                  centroid_interval: int = 10,
                  small_cluster_interval: int = 1,
                  geometry: str = 'plain') -> None:
-        super().__init__()
-        if geometry not in kmeans.GEOMETRIES:
-            raise ValueError(
-                f'geometry={geometry!r} is unknown; allowed: '
-                f'{", ".join(map(repr, kmeans.GEOMETRIES))}. Change '
-                'inter_image=dict(labels=dict(geometry=...)).')
-        for name, value, least in (('num_clusters', num_clusters, 2),
-                                   ('min_cluster_size', min_cluster_size, 0),
-                                   ('centroid_interval', centroid_interval, 1),
-                                   ('small_cluster_interval',
-                                    small_cluster_interval, 1)):
-            if value is not None and value < least:
-                raise ValueError(f'{name}={value} must be at least {least}. '
-                                 f'Change it in inter_image=dict(...).')
-        self.num_clusters = num_clusters
+        super().__init__(num_clusters=num_clusters, geometry=geometry)
+        check_least('min_cluster_size', min_cluster_size or 0, 0)
+        check_least('centroid_interval', centroid_interval, 1)
+        check_least('small_cluster_interval', small_cluster_interval, 1)
         self.centroid_interval = centroid_interval
         self.small_cluster_interval = small_cluster_interval
-        self.geometry = geometry
         self._asked_min_size = min_cluster_size
-        self.min_cluster_size = 0
-        self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
-        self.register_buffer('centroids', torch.zeros(0, 0))
 
     def allocate(self, num_images: int, feat_dim: int) -> None:
-        """Give the buffers their final size.
-
-        Args:
-            num_images (int): N, at least C.
-            feat_dim (int): D.
-        """
-        if num_images < self.num_clusters:
-            raise ValueError(
-                f'num_clusters={self.num_clusters} for {num_images} images; '
-                f'allowed: 2 to {num_images}. Change '
-                'inter_image=dict(num_clusters=...).')
+        super().allocate(num_images, feat_dim)
         average = num_images / self.num_clusters
         least = self._asked_min_size
         if least is None:
@@ -101,65 +92,12 @@ class OnlineKMeans(nn.Module):
                 f'images have on average; allowed: 0 to {int(average)}. '
                 'Change inter_image=dict(labels=dict(min_cluster_size=...)).')
         self.min_cluster_size = least
-        self.labels = self.labels.new_zeros(num_images)
-        self.centroids = self.centroids.new_zeros(self.num_clusters, feat_dim)
 
-    def first_clustering(
-            self,
-            features: Tensor,
-            generator: torch.Generator,
-            progress: Callable[[], None] = lambda: None) -> None:
-        """Cluster all features from nothing; no cluster comes out empty.
-
-        Args:
-            features (Tensor): (N, D) unit rows.
-            generator (torch.Generator): The same on every process.
-            progress (Callable): Called after each of the 20 iterations.
-        """
-        labels, centroids = kmeans.fit(
-            features,
-            self.num_clusters,
-            generator,
-            geometry=self.geometry,
-            progress=progress)
-        self.labels.copy_(labels)
-        self.centroids.copy_(centroids)
-
-    def assign(self, rows: Tensor) -> Tensor:
-        """Compute the labels of some features, without storing them.
-
-        Args:
-            rows (Tensor): (B, D) unit rows.
-
-        Returns:
-            Tensor: (B,) cluster numbers.
-        """
-        return kmeans.assign(rows, self._compared())
-
-    def write(self, index: Tensor, labels: Tensor) -> Tensor:
-        """Store labels.
-
-        Args:
-            index (Tensor): (n,) positions in the training set; where one
-                repeats, its labels must be equal.
-            labels (Tensor): (n,) cluster numbers.
-
-        Returns:
-            Tensor: () share of them that changed.
-        """
-        changed = (self.labels[index] != labels).float().mean()
-        self.labels[index] = labels
-        return changed
+    def assign(self, index: Tensor, rows: Tensor) -> Tensor:
+        return kmeans.assign(rows, self.compared_centroids())
 
     def after_step(self, step: int, features: Tensor,
                    generator: torch.Generator) -> None:
-        """Do what is due after a training step.
-
-        Args:
-            step (int): Steps so far, this one included.
-            features (Tensor): (N, D) the bank.
-            generator (torch.Generator): The same on every process.
-        """
         if step % self.small_cluster_interval == 0:
             self.repair_small_clusters(features, generator)
         if step % self.centroid_interval == 0:
@@ -197,7 +135,7 @@ class OnlineKMeans(nn.Module):
         homeless = small[self.labels].nonzero().flatten()
         if len(homeless):
             nearest = kmeans.assign(
-                features[homeless], self._compared(), allowed=~small)
+                features[homeless], self.compared_centroids(), allowed=~small)
             dist.broadcast(nearest)
             self.labels[homeless] = nearest
         self.labels.copy_(
@@ -213,31 +151,3 @@ class OnlineKMeans(nn.Module):
                 self.labels,
                 self.centroids,
                 members=touched[self.labels].nonzero().flatten()))
-
-    def _compared(self) -> Tensor:
-        if self.geometry == 'spherical':
-            return F.normalize(self.centroids, dim=1)
-        return self.centroids
-
-    def sizes(self) -> Tensor:
-        """Count the members of each cluster.
-
-        Returns:
-            Tensor: (C,) integers summing to N.
-        """
-        return torch.bincount(self.labels, minlength=self.num_clusters)
-
-    def statistics(self) -> Dict[str, float]:
-        """Describe the clusters.
-
-        Returns:
-            dict: Smallest and largest size, and how many clusters are small.
-        """
-        sizes = self.sizes()
-        small = (sizes < self.min_cluster_size).sum()
-        smallest, largest, count = torch.stack(
-            (sizes.min(), sizes.max(), small)).tolist()
-        return dict(
-            cluster_size_min=smallest,
-            cluster_size_max=largest,
-            small_clusters=count)

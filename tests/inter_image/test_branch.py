@@ -379,6 +379,26 @@ def test_bad_features_for_the_first_clustering_are_counted(value):
     assert not branch.ready
 
 
+def test_a_bank_without_features_starts_from_random_rows():
+    """Without this, a first epoch that fills the bank with keys could start
+    from rows of zeros, or from other rows on each process."""
+    banks = []
+    for _ in range(2):
+        branch = InterImageBranch(num_clusters=4, feat_dim=6)
+        branch.allocate(40, seed=0)
+        branch.fill()
+        banks.append(branch.bank.features.clone())
+        assert not branch.ready
+        branch.update(*batch_of(branch)[1:])  # works before the clustering
+        branch.raise_fault()
+        branch.first_clustering()
+        assert branch.ready
+        assert branch.labels.sizes().min() >= 1
+    assert torch.equal(*banks)
+    np.testing.assert_allclose(banks[0].norm(dim=1), 1, atol=1e-6)
+    assert len(banks[0].unique(dim=0)) == 40
+
+
 def test_without_the_hook_the_line_to_add_is_printed():
     """Without this, a forgotten hook could train on an empty bank."""
     branch = InterImageBranch(num_clusters=4, feat_dim=6)

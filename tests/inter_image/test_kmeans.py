@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reference import (
     cluster_sizes,
     largest_smallest_piece,
+    lloyd,
     means,
     nearest_centroid,
 )
@@ -266,6 +267,29 @@ def test_fit_equals_lloyd_from_the_same_start(seed):
     assert (labels.numpy() == theirs.labels_).all()
     np.testing.assert_allclose(
         centroids, theirs.cluster_centers_, atol=1e-5)
+
+
+@pytest.mark.parametrize('geometry', ['plain', 'spherical'])
+def test_fit_equals_a_loop_in_either_geometry(geometry):
+    """Without this, the spherical rounds could compare with plain means, or
+    return unit centroids: the buffer holds plain means in both."""
+    features = blobs(200)
+    start = torch.randperm(len(features), generator=seeded())[:6]
+    expected, centres = lloyd(features, start, 8, geometry == 'spherical')
+    assert min(cluster_sizes(expected, 6)) > 0
+    labels, centroids = kmeans.fit(
+        features, 6, seeded(), iterations=8, geometry=geometry)
+    assert labels.tolist() == expected
+    np.testing.assert_allclose(centroids, centres, atol=1e-5)
+
+
+def test_the_geometries_differ():
+    """Without this, the test above could compare one thing with itself."""
+    features = blobs(200)
+    plain, spherical = (
+        kmeans.fit(features, 6, seeded(), iterations=8, geometry=name)[0]
+        for name in kmeans.GEOMETRIES)
+    assert not torch.equal(plain, spherical)
 
 
 @pytest.mark.parametrize('repeats, num_clusters, bound', [(1, 15, 1.005),

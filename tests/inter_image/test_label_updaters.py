@@ -14,6 +14,7 @@ from reference import (
     members_of,
     nearest_centroid,
 )
+from reference import unit_rows as unit_rows_of
 
 from interclr_plugin.inter_image import OnlineKMeans
 
@@ -33,13 +34,16 @@ def online(num_images=60, num_clusters=5, feat_dim=6, **arguments):
     return labels
 
 
-def with_sizes(sizes, seed=0, min_cluster_size=5):
+def with_sizes(sizes, seed=0, min_cluster_size=5, **arguments):
     """A state in which cluster c has sizes[c] members, and its features."""
     draw = seeded(seed)
     numbers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     numbers = numbers[torch.randperm(len(numbers), generator=draw)]
     state = online(
-        len(numbers), len(sizes), min_cluster_size=min_cluster_size)
+        len(numbers),
+        len(sizes),
+        min_cluster_size=min_cluster_size,
+        **arguments)
     features = unit_rows(len(numbers), seed=seed)
     state.labels.copy_(numbers)
     state.centroids.copy_(torch.randn(state.centroids.shape, generator=draw))
@@ -47,16 +51,21 @@ def with_sizes(sizes, seed=0, min_cluster_size=5):
 
 
 # every step
-def test_labels_of_a_batch():
+@pytest.mark.parametrize('geometry', ['plain', 'spherical'])
+def test_labels_of_a_batch(geometry):
     """Without this, the online labels could take another centroid than that
     with the largest product, or be stored for other images."""
-    state = online()
+    state = online(geometry=geometry)
     state.centroids.copy_(torch.randn(5, 6, generator=seeded(1)))
+    state.centroids[2] *= 9
+    compared = state.centroids
+    if geometry == 'spherical':
+        compared = unit_rows_of(compared)
     before = state.labels.clone()
     rows = unit_rows(8)
-    labels = state.assign(rows)
+    labels = state.assign(torch.arange(len(rows)), rows)
     assert labels.tolist() == [
-        nearest_centroid(row, state.centroids) for row in rows
+        nearest_centroid(row, compared) for row in rows
     ]
     assert torch.equal(state.labels, before)  # computing stores nothing
     index = torch.tensor([5, 59, 0, 17, 3, 4, 8, 30])
@@ -108,7 +117,8 @@ def check_repair(state, features):
 
     # Dissolved members went to the nearest centroid that is not small; from
     # there only whole pieces moved on, into the clusters that were small.
-    middle = dissolved(features, old_labels, old_centroids, least)
+    middle = dissolved(features, old_labels, old_centroids, least,
+                       state.geometry == 'spherical')
     came_from = {}
     for between, new in zip(middle, labels):
         if new in small:
@@ -143,11 +153,12 @@ def check_repair(state, features):
     [5, 5, 80, 5, 5],
     [4, 5, 82, 5, 4],
 ])
-def test_small_clusters_are_dissolved_and_refilled(sizes):
+@pytest.mark.parametrize('geometry', ['plain', 'spherical'])
+def test_small_clusters_are_dissolved_and_refilled(sizes, geometry):
     """Without this, members could go to a small cluster, clusters stay
     empty, or centroids stay stale (METHOD.md 10.6)."""
     for seed in range(3):
-        check_repair(*with_sizes(sizes, seed))
+        check_repair(*with_sizes(sizes, seed, geometry=geometry))
 
 
 @given(
@@ -221,10 +232,11 @@ def test_the_released_cadence_is_the_default():
 
 
 # the rest
-def test_first_clustering_has_means_and_no_empty_cluster():
+@pytest.mark.parametrize('geometry', ['plain', 'spherical'])
+def test_first_clustering_has_means_and_no_empty_cluster(geometry):
     """Without this, training could start from a clustering whose centroids
     belong to other labels."""
-    state = online()
+    state = online(geometry=geometry)
     features = unit_rows(60)
     rounds = []
     state.first_clustering(features, seeded(), lambda: rounds.append(1))
@@ -267,6 +279,15 @@ def test_a_bad_argument_is_named(argument, least):
     with pytest.raises(ValueError) as error:
         OnlineKMeans(**dict(dict(num_clusters=5), **argument))
     for part in (f'{name}={value}', f'at least {least}', 'inter_image=dict('):
+        assert part in str(error.value)
+
+
+def test_an_unknown_geometry_is_named():
+    """Without this, a mistyped name could mean the default."""
+    with pytest.raises(ValueError) as error:
+        online(geometry='cosine')
+    for part in ("geometry='cosine'", "'plain', 'spherical'",
+                 'inter_image=dict(labels=dict(geometry=...))'):
         assert part in str(error.value)
 
 

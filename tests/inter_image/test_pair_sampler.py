@@ -58,14 +58,21 @@ def test_even_tells_fair_from_unfair():
 
 
 # positives
-def test_positives_are_uniform_over_the_cluster():
-    """Without this, some images could never be a positive. The image itself
-    counts, as released."""
+@pytest.mark.parametrize('kind', ['all', 'others'])
+def test_positives_are_uniform_over_the_cluster(kind):
+    """Without this, some images could never be a positive, or an image be
+    its own where it must not; one that is alone always is."""
     labels = torch.randint(0, 5, (60, ), generator=seeded(0))
     labels[17] = 5  # a cluster of one
-    for image in (0, 17, 59):
-        drawn = draw_members(labels[image].repeat(4000), labels, seeded(1))
-        members = sorted(positives(labels.tolist(), image))
+    first, last = (labels == labels[0]).nonzero().flatten()[[0, -1]].tolist()
+    for image in (first, last, 17, 30):
+        index = torch.tensor(image).repeat(4000)
+        drawn = draw_members(
+            labels[index],
+            labels,
+            seeded(1),
+            besides=index if kind == 'others' else None)
+        members = sorted(positives(labels.tolist(), image, kind))
         counts = torch.bincount(drawn, minlength=60)
         assert set(drawn.tolist()) == set(members)
         # 4,000 draws of one each.
@@ -101,12 +108,19 @@ def test_similarities_belong_to_the_pairs():
 
 
 # negatives
-def check_pairs(pairs, strategy, query, index, features, labels, size):
+def check_pairs(pairs,
+                strategy,
+                query,
+                index,
+                features,
+                labels,
+                size,
+                kind='all'):
     """What must hold for any draw, beside the reference's sets."""
     labels = labels.tolist()
     num_negatives = pairs.negatives.shape[1]
     for b, image in enumerate(index.tolist()):
-        assert pairs.positive[b].item() in positives(labels, image)
+        assert pairs.positive[b].item() in positives(labels, image, kind)
         chosen = pairs.negatives[b][pairs.valid[b]].tolist()
         assert len(set(chosen)) == len(chosen)  # no repeats
         assert not set(chosen) & positives(labels, image)
@@ -125,10 +139,12 @@ def check_pairs(pairs, strategy, query, index, features, labels, size):
 @given(
     data=st.data(),
     strategy=st.sampled_from(STRATEGIES),
+    kind=st.sampled_from(['all', 'others']),
     labels=st.lists(st.integers(0, 3), min_size=4, max_size=30),
     fraction=st.floats(0.1, 1),
     seed=st.integers(0, 99))
-def test_any_draw_keeps_the_rules(data, strategy, labels, fraction, seed):
+def test_any_draw_keeps_the_rules(data, strategy, kind, labels, fraction,
+                                  seed):
     """Without this, a negative could share the query's label, repeat or lie
     outside the pool, or a slot stay free although an image is left."""
     num_images = len(labels)
@@ -141,13 +157,14 @@ def test_any_draw_keeps_the_rules(data, strategy, labels, fraction, seed):
         num_images,
         strategy,
         num_negatives=num_negatives,
-        pool_fraction=fraction)
+        pool_fraction=fraction,
+        positives=kind)
     index = torch.randint(0, num_images, (3, ), generator=seeded(seed))
     query, features = unit_rows(3, seed=seed), unit_rows(
         num_images, seed=seed + 100)
     pairs = sampler(query, index, features, labels, seeded(seed))
     check_pairs(pairs, strategy, query, index, features, labels,
-                sampler.pool_size)
+                sampler.pool_size, kind)
 
 
 @pytest.mark.parametrize('strategy', ['semi-hard', 'random', 'semi-easy'])
@@ -263,6 +280,10 @@ def test_default_sizes(num_images, strategy, num_negatives, pool_size):
     (dict(strategy='easy'), [
         "'easy'", "'semi-hard', 'hard', 'random', 'semi-easy'",
         'inter_image=dict(sampler=dict(strategy=...))'
+    ]),
+    (dict(positives='own'), [
+        "'own'", "'all', 'others'",
+        'inter_image=dict(sampler=dict(positives=...))'
     ]),
     (dict(num_negatives=0), [
         'num_negatives=0', 'at least 1',

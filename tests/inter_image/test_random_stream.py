@@ -110,6 +110,7 @@ def test_no_part_of_the_branch_touches_the_global_generators(strategy):
         sampler=dict(strategy=strategy, num_negatives=5, pool_fraction=0.5))
     own = torch.Generator().manual_seed(2)
     branch.allocate(30, seed=0)
+    branch.fill()
     branch.fill(torch.randn(30, 4, generator=own))
     branch.first_clustering()
     for step in range(12):  # a centroid update at step 10
