@@ -2,6 +2,7 @@
 import copy
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
@@ -71,3 +72,22 @@ def build_model(config: Config, scope: str):
     init_default_scope(scope)
     config = copy.deepcopy(config.model)
     return MODELS.build(config)
+
+
+def fake_batch(scope, index=None):
+    """Two views and samples as each library packs them."""
+    if index is None:
+        index = torch.randperm(NUM_IMAGES)[:BATCH]
+    views = [torch.randn(len(index), 3, 32, 32) for _ in range(2)]
+    if scope == 'mmselfsup':
+        from mmengine.structures import InstanceData
+        from mmselfsup.structures import SelfSupDataSample
+        samples = [SelfSupDataSample() for _ in index]
+        for sample, i in zip(samples, index):
+            sample.sample_idx = InstanceData(value=i.reshape(1))
+    else:
+        from mmpretrain.structures import DataSample
+        samples = [
+            DataSample(metainfo=dict(sample_idx=int(i))) for i in index
+        ]
+    return views, samples

@@ -25,7 +25,8 @@ def test_every_file_builds_its_model(path):
     assert scope == path.parent.name
     model = build_model(config, scope)
     if path.name.startswith('interclr'):
-        assert type(model).__name__ == 'InterCLRMoCo'
+        name = f'InterCLR{config.model.algorithm}'
+        assert type(model).__name__ == name
         assert model.inter_image.feat_dim == config.model.neck.out_channels
 
 

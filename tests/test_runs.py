@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from small_run import BATCH, NUM_IMAGES, build_model, runner_of, small_config
+from small_run import (
+    BATCH,
+    NUM_IMAGES,
+    build_model,
+    fake_batch,
+    runner_of,
+    small_config,
+)
 
 
 class Recorder(Hook):
@@ -101,25 +108,6 @@ def test_the_gradient_is_the_weighted_sum(scope, tmp_path):
     expected = (0.75 * gradients[1., 0.] + 0.25 * gradients[0., 1.])
     torch.testing.assert_close(gradients[0.75, 0.25], expected)
     assert gradients[0., 1.].abs().sum() > 0
-
-
-def fake_batch(scope, index=None):
-    """Two views and samples as each library packs them."""
-    if index is None:
-        index = torch.randperm(NUM_IMAGES)[:BATCH]
-    views = [torch.randn(len(index), 3, 32, 32) for _ in range(2)]
-    if scope == 'mmselfsup':
-        from mmengine.structures import InstanceData
-        from mmselfsup.structures import SelfSupDataSample
-        samples = [SelfSupDataSample() for _ in index]
-        for sample, i in zip(samples, index):
-            sample.sample_idx = InstanceData(value=i.reshape(1))
-    else:
-        from mmpretrain.structures import DataSample
-        samples = [
-            DataSample(metainfo=dict(sample_idx=int(i))) for i in index
-        ]
-    return views, samples
 
 
 def keys_are_in_the_bank(scope, tmp_path, roll):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..inter_image import InterImageBranch
 from .image_index import image_index
-from .projections import READERS, find_reader, recorded_calls
+from .projections import READERS, find_reader, first_tensor, recorded_calls
 
 
 class InterCLRMixin:
@@ -62,6 +62,17 @@ class InterCLRMixin:
             loss, statistics = self.inter_image(query, key, index)
             losses.update(inter_loss=inter_weight * loss, **statistics)
         return losses
+
+    def project(self, images: Tensor) -> Tensor:
+        """Compute the projections of single views.
+
+        Args:
+            images (Tensor): (b, 3, H, W), normalised.
+
+        Returns:
+            Tensor: (b, D).
+        """
+        return first_tensor(self.projection_reader.project(self, images))
 
 
 def _weigh(name: str, value: Union[Tensor, List[Tensor]],

@@ -14,6 +14,10 @@ Calls = Dict[str, List[Tensor]]
 Read = Callable[[Calls, int], Tensor]
 
 
+def _neck_of_backbone(algorithm: nn.Module, images: Tensor):
+    return algorithm.neck(algorithm.backbone(images))
+
+
 class ProjectionReader(NamedTuple):
     """Where an algorithm's projections are found.
 
@@ -24,10 +28,13 @@ class ProjectionReader(NamedTuple):
         watch (tuple[str]): Attributes of the algorithm to record. Of a
             module the (first) output of each call, of a method its first
             argument.
+        project (Callable): Takes the algorithm and images (b, 3, H, W), gives
+            their projections, for the first clustering.
     """
     query: Read
     key: Read
     watch: Tuple[str, ...] = ('neck', )
+    project: Callable = _neck_of_backbone
 
 
 def _first_call(calls: Calls, size: int) -> Tensor:
@@ -68,7 +75,9 @@ READERS: Dict[str, ProjectionReader] = {
     'MoCoV3': _target('momentum_encoder'),
     'SwAV': ProjectionReader(  # all crops in one pass, one after the other
         query=lambda calls, size: calls['neck'][0][:size],
-        key=lambda calls, size: calls['neck'][0][size:2 * size]),
+        key=lambda calls, size: calls['neck'][0][size:2 * size],
+        project=lambda algorithm, images: algorithm.neck(
+            [algorithm.backbone(images)])),
     'NPID': ProjectionReader(query=_first_call, key=_first_call),
 }
 
@@ -125,7 +134,7 @@ def recorded_calls(algorithm: nn.Module,
             if isinstance(part, nn.Module):
                 handle = part.register_forward_hook(
                     lambda module, args, output, record=record: record(
-                        _first(output)))
+                        first_tensor(output)))
                 stack.callback(handle.remove)
             else:
                 setattr(algorithm, name, _recording(part, record))
@@ -133,7 +142,7 @@ def recorded_calls(algorithm: nn.Module,
         yield calls
 
 
-def _first(output) -> Tensor:
+def first_tensor(output) -> Tensor:
     # mmselfsup's necks give a list, mmpretrain's a tuple or a tensor.
     return output[0] if isinstance(output, (list, tuple)) else output
 

@@ -7,7 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.utils import ProgressBar
-from torch import Tensor, nn
+from torch import nn
 
 from ..algorithms.inter_clr import InterCLRMixin
 from ..datasets.centre_view import centre_view, to_model_inputs
@@ -162,7 +162,7 @@ class MemoryBankHook(Hook):
         features = extract(
             dataset,
             model,
-            lambda batch: _project(model, batch),
+            lambda batch: model.project(to_model_inputs(model, batch)),
             batch_size=self.batch_size,
             num_workers=runner.train_dataloader.num_workers,
             progress=bar)
@@ -187,11 +187,6 @@ class _Progress:
         if self.bar is not None:
             left = self.bar.task_num - self.bar.completed
             self.bar.update(min(done, left))
-
-
-def _project(model: nn.Module, batch: dict) -> Tensor:
-    output = model.neck(model.backbone(to_model_inputs(model, batch)))
-    return output[0] if isinstance(output, (list, tuple)) else output
 
 
 def _unwrap(runner: Runner) -> InterCLRMixin:

@@ -296,6 +296,21 @@ def test_a_repeated_image_keeps_its_first_key(momentum):
         branch.bank.features[7], branch.labels.centroids)
 
 
+def test_offline_labels_let_the_features_move():
+    """Without this, offline labels could stop the bank, or move with it."""
+    branch = branch_of(labels=dict(type='OfflineKMeans'))
+    before = state_of(branch)
+    for seed in range(3):
+        features = branch.bank.features.clone()
+        query, key, index = batch_of(branch, seed=seed)
+        _, statistics = branch(query, key, index)
+        branch.after_step()
+        assert holds(branch, index, key, features)
+        assert statistics['change_ratio'] == 0
+    for name in ('labels.labels', 'labels.centroids'):
+        assert torch.equal(getattr_path(branch, name), before[name])
+
+
 def test_change_ratio_is_the_share_of_new_labels():
     """Without this, the log could show another number than METHOD.md 3's."""
     branch = branch_of()

@@ -16,7 +16,7 @@ from reference import (
 )
 from reference import unit_rows as unit_rows_of
 
-from interclr_plugin.inter_image import OnlineKMeans
+from interclr_plugin.inter_image import OfflineKMeans, OnlineKMeans
 
 
 def seeded(seed=0):
@@ -63,12 +63,12 @@ def test_labels_of_a_batch(geometry):
         compared = unit_rows_of(compared)
     before = state.labels.clone()
     rows = unit_rows(8)
-    labels = state.assign(torch.arange(len(rows)), rows)
+    index = torch.tensor([5, 59, 0, 17, 3, 4, 8, 30])
+    labels = state.assign(index, rows)
     assert labels.tolist() == [
         nearest_centroid(row, compared) for row in rows
     ]
     assert torch.equal(state.labels, before)  # computing stores nothing
-    index = torch.tensor([5, 59, 0, 17, 3, 4, 8, 30])
     changed = state.write(index, labels)
     assert torch.equal(state.labels[index], labels)
     others = [i for i in range(60) if i not in index]
@@ -231,6 +231,28 @@ def test_the_released_cadence_is_the_default():
     assert online(10, 10).min_cluster_size == 0
 
 
+# offline
+def test_offline_labels_stay_between_clusterings():
+    """Without this, offline labels could move with the batches, or be
+    clustered in other epochs than METHOD.md 3 says."""
+    state = OfflineKMeans(num_clusters=5, interval=3)
+    state.allocate(60, 6)
+    features = unit_rows(60)
+    state.first_clustering(features, seeded())
+    labels, centroids = state.labels.clone(), state.centroids.clone()
+    index = torch.tensor([5, 59, 0])
+    assert torch.equal(
+        state.assign(index, unit_rows(3, seed=1)), labels[index])
+    for step in range(1, 21):
+        state.after_step(step, features, seeded())
+    assert torch.equal(state.labels, labels)
+    assert torch.equal(state.centroids, centroids)
+    due = [epoch for epoch in range(1, 10) if state.wants_clustering(epoch)]
+    assert due == [3, 6, 9]
+    assert not any(map(online().wants_clustering, range(10)))
+    assert state.statistics()['small_clusters'] == 0
+
+
 # the rest
 @pytest.mark.parametrize('geometry', ['plain', 'spherical'])
 def test_first_clustering_has_means_and_no_empty_cluster(geometry):
@@ -280,6 +302,13 @@ def test_a_bad_argument_is_named(argument, least):
         OnlineKMeans(**dict(dict(num_clusters=5), **argument))
     for part in (f'{name}={value}', f'at least {least}', 'inter_image=dict('):
         assert part in str(error.value)
+
+
+def test_a_bad_offline_interval_is_named():
+    """Without this, an interval of 0 gives a division error after the first
+    epoch."""
+    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
+        OfflineKMeans(num_clusters=5, interval=0)
 
 
 def test_an_unknown_geometry_is_named():
