@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List
 
 import torch
 from report import figure, table
@@ -31,22 +32,15 @@ INITIAL = 'random initial weights'
 PAUSE = 10
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
-    """Read the command line.
-
-    Args:
-        argv (list[str], optional): Arguments. None: those of the process.
-
-    Returns:
-        Namespace: Options, named as on the command line.
-    """
+def parse_args() -> argparse.Namespace:
+    """Read the command line; returns the options under their names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--epochs', type=int, help='none: as configured, 50')
     parser.add_argument('--seed', type=int, help='none: as configured, 0')
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
     parser.add_argument(
         '--scope', choices=('mmselfsup', 'mmpretrain'), default='mmselfsup')
-    options = parser.parse_args(argv)
+    options = parser.parse_args()
     if options.epochs is not None and options.epochs < 1:
         parser.error(f'--epochs {options.epochs}: allowed is 1 or more')
     return options
@@ -65,34 +59,49 @@ class Line:
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),
             console=console)
-        self.printed = 0.
 
-    def task(self, name: str, total: float):
+    def task(self, name: str, total: float) -> Callable[[float, str], None]:
         """Start a task; returns what takes (amount done, words)."""
         number = self.bar.add_task(name, total=total, doing='')
+        printed = -PAUSE
 
         def report(done: float, doing: str) -> None:
+            nonlocal printed
             self.bar.update(number, completed=done, doing=doing)
             now = time.monotonic()
-            if not self.console.is_terminal and now - self.printed > PAUSE:
-                self.printed = now
+            if not self.console.is_terminal and now - printed >= PAUSE:
+                printed = now
                 self.console.print(f'{name}: {doing}, {done / total:.0%}')
 
         return report
 
 
-def pretrain(training: Training, line: Line, state: State) -> None:
+def pretrain_all(trainings: List[Training], line: Line, state: State) -> None:
+    """Train side by side, as many at a time as there are cores."""
+    with ThreadPoolExecutor(min(os.cpu_count(), len(trainings))) as pool:
+        jobs = [
+            pool.submit(pretrain, training,
+                        line.task(training.name, training.epochs), state)
+            for training in trainings
+        ]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:
+            for job, training in zip(jobs, trainings):
+                job.cancel()
+                training.stop()
+            raise
+
+
+def pretrain(training: Training, report: Callable, state: State) -> None:
     """Train unless that is done, and add up the seconds it takes."""
-    report = line.task(training.name, training.epochs)
     if not training.finished:
         start = time.monotonic()
         try:
             training.run(report)
         finally:
-            seconds = state.data['seconds'].get(training.name, 0)
-            seconds += time.monotonic() - start
-            state.data['seconds'][training.name] = seconds
-            state.save()
+            state.add_seconds(training.name, time.monotonic() - start)
     report(training.epochs, 'done')
 
 
@@ -146,8 +155,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with line.bar, threadpool_limits(1):
-            for training in trainings:
-                pretrain(training, line, state)
+            pretrain_all(trainings, line, state)
             scores = score_all(trainings, line, state)
         finish(trainings, scores, state, options.work_dir, console)
     except TrainingError as error:

@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 
@@ -15,6 +16,7 @@ class State:
 
     def __init__(self, path: Path, settings: dict) -> None:
         self.path = path
+        self.lock = threading.Lock()
         self.data = dict(settings=settings, seconds={}, evaluations={})
         if path.exists():
             self.data = json.loads(path.read_text())
@@ -26,6 +28,13 @@ class State:
     def save(self) -> None:
         """Write the file."""
         write_json(self.path, self.data)
+
+    def add_seconds(self, name: str, seconds: float) -> None:
+        """Add to the time that something has taken, from any thread."""
+        with self.lock:
+            total = self.data['seconds'].get(name, 0) + seconds
+            self.data['seconds'][name] = total
+            self.save()
 
 
 def write_json(path: Path, data: dict) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Callable, List, Optional
+from typing import Callable, Deque, Iterable, List, Optional
 
 from mmengine.config import Config
 
@@ -14,8 +14,8 @@ from mmengine.config import Config
 LOGGED = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]')
 # Enough for the traceback of the training under that of mim.
 TAIL = 60
-# Tiny convolutions gain nothing from a second thread, which the loader
-# processes need more.
+# Tiny convolutions gain nothing from a second thread, and the other training
+# has more use for the core.
 THREADS = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
 
 
@@ -51,6 +51,8 @@ class Training:
         self.epochs = epochs or settings.train_cfg.max_epochs
         self.seed = settings.randomness.seed if seed is None else seed
         self._changes = _changes(settings, epochs, seed)
+        self._process: Optional[subprocess.Popen] = None
+        self._stopped = False
 
     @property
     def command(self) -> List[str]:
@@ -90,14 +92,13 @@ class Training:
             report (Callable): Takes the epochs done and what is going on.
 
         Raises:
-            TrainingError: The process failed.
-            KeyboardInterrupt: Passed on, after the process has been stopped.
+            TrainingError: The process failed or was stopped.
         """
         self.work_dir.mkdir(parents=True, exist_ok=True)
         report(0, 'starting')
-        # A session of its own: Ctrl-C reaches this process alone, which then
-        # stops the other and its loader processes together.
-        process = subprocess.Popen(
+        # A session of its own: Ctrl-C reaches the demo alone, which then
+        # stops this process and all that it has started.
+        self._process = subprocess.Popen(
             [sys.executable, '-m'] + self.command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,27 +106,47 @@ class Training:
             errors='replace',
             start_new_session=True,
             env=dict(os.environ, PYTHONUNBUFFERED='1', **THREADS))
-        try:
-            tail = self._follow(process, report)
-        except BaseException:
-            _stop(process)
-            raise
-        if process.wait() != 0 or not self.finished:
+        if self._stopped:  # between the start of run() and here
+            self.stop()
+        with self._process.stdout:
+            tail = self._follow(self._process.stdout, report)
+        code = self._process.wait()
+        if code != 0 or not self.finished:
             raise TrainingError(
-                f'{self.name} ended with code {process.returncode} before '
-                f'epoch {self.epochs}. The command was\n  '
+                f'{self.name} ended with code {code} before epoch '
+                f'{self.epochs}. The command was\n  '
                 f"{' '.join(self.command)}\nand its last lines are\n  " +
                 '  '.join(tail) + f'All of them: {self._log}')
+
+    def stop(self, patience: float = 10) -> None:
+        """End a run that another thread has started, politely first.
+
+        Args:
+            patience (float): Seconds until it is ended by force.
+        """
+        self._stopped = True
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(patience)
+        except (ProcessLookupError, subprocess.TimeoutExpired,
+                KeyboardInterrupt):
+            pass  # gone, stuck, or a second Ctrl-C: no more patience
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)  # loader processes
+        except (ProcessLookupError, PermissionError):
+            pass
 
     @property
     def _log(self) -> Path:
         return self.work_dir / 'output.log'
 
-    def _follow(self, process: subprocess.Popen,
-                report: Callable[[float, str], None]) -> deque:
-        tail: deque = deque(maxlen=TAIL)
+    def _follow(self, lines: Iterable[str],
+                report: Callable[[float, str], None]) -> Deque[str]:
+        tail: Deque[str] = deque(maxlen=TAIL)
         with open(self._log, 'a') as log:
-            for line in process.stdout:
+            for line in lines:
                 log.write(line)
                 log.flush()
                 tail.append(line)
@@ -166,18 +187,3 @@ def _changes(settings: Config, epochs: Optional[int],
                 if scheduler.get(key) == settings.train_cfg.max_epochs
             ]
     return ['--cfg-options'] + changes if changes else []
-
-
-def _stop(process: subprocess.Popen, patience: float = 10) -> None:
-    """End a process and all that it started, politely first."""
-    try:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(patience)
-    except (ProcessLookupError, subprocess.TimeoutExpired, KeyboardInterrupt):
-        pass  # gone, stuck, or a second Ctrl-C: no more patience
-    try:
-        os.killpg(process.pid, signal.SIGKILL)  # loader processes
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.stdout.close()
-    process.wait()

@@ -13,6 +13,7 @@ from ..algorithms.inter_clr import InterCLRMixin
 from ..datasets.centre_view import centre_view, to_model_inputs
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
+from ..inter_image import OfflineKMeans
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -114,6 +115,14 @@ class MemoryBankHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Fill the bank, unless a checkpoint restored it."""
         model = _unwrap(runner)
+        labels = model.inter_image.labels
+        if isinstance(labels, OfflineKMeans) and \
+                labels.interval >= runner.max_epochs:
+            runner.logger.warning(
+                f'interval={labels.interval} epochs between two clusterings '
+                f'and max_epochs={runner.max_epochs}: the labels will stay '
+                'those of the first one. Lower inter_image=dict(labels=dict('
+                'interval=...)).')
         self._clustered = bool(model.inter_image.ready)
         if self._clustered:
             return
