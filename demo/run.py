@@ -107,8 +107,7 @@ def pretrain(training: Training, report: Callable, state: State) -> None:
 
 def score_all(trainings: List[Training], line: Line, state: State) -> dict:
     """Evaluate the initial weights and every checkpoint, each once."""
-    first = trainings[0]
-    jobs = [(INITIAL, first, None)]
+    jobs = [(INITIAL, trainings[0], None)]
     jobs += [(f'{training.name}, epoch {epoch_of(path)}', training, path)
              for training in trainings for path in training.checkpoints()]
     report = line.task('Evaluation', len(jobs))
@@ -117,11 +116,11 @@ def score_all(trainings: List[Training], line: Line, state: State) -> dict:
         report(number, key)
         stamp = path.stat().st_mtime if path else None
         if done.get(key, {}).get('stamp', 0) != stamp:
-            scores = evaluate(
-                str(training.config),
-                str(path) if path else None,
-                seed=training.seed)
-            done[key] = dict(scores, stamp=stamp)
+            checkpoint = str(path) if path else None
+            done[key] = dict(
+                evaluate(
+                    str(training.config), checkpoint, seed=training.seed),
+                stamp=stamp)
             state.save()
     report(len(jobs), 'done')
     return done
@@ -141,10 +140,9 @@ def main() -> int:
             epochs=options.epochs,
             seed=options.seed) for key in CONFIGS
     ]
+    first = trainings[0]
     settings = dict(
-        scope=options.scope,
-        epochs=trainings[0].epochs,
-        seed=trainings[0].seed)
+        scope=options.scope, epochs=first.epochs, seed=first.seed)
     state = State(options.work_dir / 'state.json', settings)
     line = Line(console)
     # mmcv-lite says at import which compiled operator it does without.
@@ -179,10 +177,8 @@ def finish(trainings: List[Training], scores: dict, state: State,
         for training in trainings
     }
     keys = {INITIAL: INITIAL}
-    keys.update({
-        training.name: f'{training.name}, epoch {training.epochs}'
-        for training in trainings
-    })
+    for training in trainings:
+        keys[training.name] = f'{training.name}, epoch {training.epochs}'
     rows = [
         dict(
             name=name,
