@@ -20,7 +20,9 @@ class InterCLRMixin:
     def __init__(self, *, inter_image: dict, intra_weight: float,
                  inter_weight: float, **stock) -> None:
         super().__init__(**stock)
+        own_neck = inter_image.pop('neck', None)
         self.inter_image = InterImageBranch(**inter_image)
+        self.inter_image.neck = own_neck and MODELS.build(own_neck)
         self.intra_weight = intra_weight
         self.inter_weight = inter_weight
         self.warming_up = False
@@ -43,8 +45,18 @@ class InterCLRMixin:
         with recorded_calls(self, self.projection_reader.watch) as calls:
             stock = super().loss(inputs, data_samples, **kwargs)
         size = len(data_samples)
-        query = self.projection_reader.query(calls, size)
-        key = self.projection_reader.key(calls, size).detach()
+        if self.inter_image.neck is None:
+            query = self.projection_reader.query(calls, size)
+            key = self.projection_reader.key(calls, size).detach()
+        else:
+            # What the stock neck was given, through the branch's own. The
+            # momentum encoders have no such neck: the query is the key.
+            calls['neck'] = [
+                first_tensor(self.inter_image.neck(given))
+                for given in calls['neck.input']
+            ]
+            query = self.projection_reader.query(calls, size)
+            key = query.detach()
         index = image_index(data_samples, query.device)
 
         intra_weight, inter_weight = self.intra_weight, self.inter_weight
@@ -72,7 +84,10 @@ class InterCLRMixin:
         Returns:
             Tensor: (b, D).
         """
-        return first_tensor(self.projection_reader.project(self, images))
+        neck = self.inter_image.neck or self.neck
+        features = self.backbone(images)
+        return first_tensor(
+            neck(self.projection_reader.as_neck_input(features)))
 
 
 def _weigh(name: str, value: Union[Tensor, List[Tensor]],
@@ -100,7 +115,9 @@ def InterCLR(*,
     Args:
         algorithm (str): Name of the stock class, such as ``'MoCo'``.
         inter_image (dict): Arguments of :class:`InterImageBranch`; only
-            ``num_clusters`` has no default.
+            ``num_clusters`` has no default. ``neck`` gives the branch a neck
+            of its own, configured as the stock one, in place of sharing
+            that; its bank then stores the projections of the first view.
         inter_weight (float): Weight of the inter-image loss, at least 0.
             Defaults to 0.25.
         intra_weight (float, optional): Weight of the stock losses, at least
@@ -135,7 +152,8 @@ def InterCLR(*,
     find_reader(stock_class)  # fails early, before a model is built
     inter_image = dict(inter_image)
     if 'feat_dim' not in inter_image:
-        inter_image['feat_dim'] = _projection_width(stock.get('neck'))
+        inter_image['feat_dim'] = _projection_width(
+            inter_image.get('neck') or stock.get('neck'))
     derived = type(f'InterCLR{stock_class.__name__}',
                    (InterCLRMixin, stock_class), {})
     return derived(

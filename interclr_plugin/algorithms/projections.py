@@ -14,10 +14,6 @@ Calls = Dict[str, List[Tensor]]
 Read = Callable[[Calls, int], Tensor]
 
 
-def _neck_of_backbone(algorithm: nn.Module, images: Tensor):
-    return algorithm.neck(algorithm.backbone(images))
-
-
 class ProjectionReader(NamedTuple):
     """Where an algorithm's projections are found.
 
@@ -28,13 +24,13 @@ class ProjectionReader(NamedTuple):
         watch (tuple[str]): Attributes of the algorithm to record. Of a
             module the (first) output of each call, of a method its first
             argument.
-        project (Callable): Takes the algorithm and images (b, 3, H, W), gives
-            their projections, for the first clustering.
+        as_neck_input (Callable): Takes what the backbone gives for single
+            views, gives what the neck takes.
     """
     query: Read
     key: Read
     watch: Tuple[str, ...] = ('neck', )
-    project: Callable = _neck_of_backbone
+    as_neck_input: Callable = lambda features: features
 
 
 def _first_call(calls: Calls, size: int) -> Tensor:
@@ -76,8 +72,7 @@ READERS: Dict[str, ProjectionReader] = {
     'SwAV': ProjectionReader(  # all crops in one pass, one after the other
         query=lambda calls, size: calls['neck'][0][:size],
         key=lambda calls, size: calls['neck'][0][size:2 * size],
-        project=lambda algorithm, images: algorithm.neck(
-            [algorithm.backbone(images)])),
+        as_neck_input=lambda features: [features]),
     'NPID': ProjectionReader(query=_first_call, key=_first_call),
 }
 
@@ -124,20 +119,21 @@ def recorded_calls(algorithm: nn.Module,
         watch (tuple[str]): Names of its modules and methods.
 
     Yields:
-        dict[str, list[Tensor]]: Filled while the context is open.
+        dict[str, list]: Filled while the context is open. Beside each module
+        stands what its calls were given, under ``'<name>.input'``.
     """
     calls: Calls = {name: [] for name in watch}
     with ExitStack() as stack:
         for name in watch:
             part = getattr(algorithm, name)
-            record = calls[name].append
             if isinstance(part, nn.Module):
+                given = calls[f'{name}.input'] = []
                 handle = part.register_forward_hook(
-                    lambda module, args, output, record=record: record(
-                        first_tensor(output)))
+                    _recording_module(given, calls[name]))
                 stack.callback(handle.remove)
             else:
-                setattr(algorithm, name, _recording(part, record))
+                setattr(algorithm, name,
+                        _recording_method(part, calls[name]))
                 stack.callback(delattr, algorithm, name)
         yield calls
 
@@ -147,10 +143,19 @@ def first_tensor(output) -> Tensor:
     return output[0] if isinstance(output, (list, tuple)) else output
 
 
-def _recording(method: Callable, record: Callable) -> Callable:
+def _recording_module(given: list, results: list) -> Callable:
+
+    def hook(module, args, output):
+        given.append(args[0])
+        results.append(first_tensor(output))
+
+    return hook
+
+
+def _recording_method(method: Callable, given: list) -> Callable:
 
     def call(first, *args, **kwargs):
-        record(first)
+        given.append(first)
         return method(first, *args, **kwargs)
 
     return call

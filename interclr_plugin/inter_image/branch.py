@@ -3,6 +3,7 @@ from typing import Callable, Dict, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ _ADD_THE_HOOK = (
     'the bank.')
 
 
-class InterImageBranch(nn.Module):
+class InterImageBranch(BaseModule):
     """Learn inter-image invariance from the projections of any algorithm.
 
     It knows neither library: it takes queries, keys and the images' positions

@@ -133,3 +133,35 @@ def test_it_trains_from_its_configuration(config):
     assert scalars['train/inter_loss'].current() > 0
     assert torch.isfinite(torch.tensor(scalars['train/loss'].current()))
     assert runner.model.inter_image.random.current_step() == 6
+
+
+def test_a_neck_of_its_own(config):
+    """Without it the branch could go on through the shared neck, or fill its
+    bank from the wrong one (METHOD.md 10.7)."""
+    own = copy.deepcopy(config.model.neck)
+    own.out_channels = 24
+    config.model.inter_image.neck = own
+    config.model.intra_weight = 0.
+    model = with_bank(build(config))
+    assert model.inter_image.bank.features.shape == (NUM_IMAGES, 24)
+    index = torch.randperm(NUM_IMAGES)[:BATCH]
+    views, samples = fake_batch(config.default_scope, index)
+    inputs = [view.clone() for view in views]
+    losses = model.loss(inputs, samples)
+    with torch.no_grad():
+        # All views of a batch share its statistics in these two.
+        name = config.model.algorithm
+        if name == 'SimCLR':
+            images = torch.stack(views, 1).flatten(0, 1)
+        else:
+            images = torch.cat(views) if name == 'SwAV' else views[0]
+        rows = F.normalize(model.project(images), dim=1)
+        rows = rows[0::2] if name == 'SimCLR' else rows[:BATCH]
+    stored = model.inter_image.bank.features[index]
+    torch.testing.assert_close(stored, rows, atol=1e-4, rtol=1e-3)
+    assert (stored - rows.roll(1, 0)).abs().max() > 0.01
+    losses['inter_loss'].backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0
+               for p in model.inter_image.neck.parameters())
+    assert all(p.grad is None for p in model.neck.parameters())
+    assert any(p.grad is not None for p in model.backbone.parameters())
