@@ -3,9 +3,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.fileio import load
-from small_run import CONFIGS, build_model
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from small_run import CONFIGS, build_model, fake_batch
 
 FILES = {
     f'{path.parent.name}/{path.name}': path
@@ -108,3 +111,47 @@ def test_the_readme_s_lines_work_as_written(scope, tmp_path: Path):
     model = build_model(config, scope)
     assert type(model).__name__ == 'InterCLRMoCo'
     assert model.inter_image.labels.num_clusters == 10000
+
+
+def test_the_readme_s_own_algorithm(scope, monkeypatch):
+    """Without it users could not add an algorithm as the README says."""
+    from interclr_plugin.algorithms import projections
+    monkeypatch.setattr(projections, 'READERS', dict(projections.READERS))
+    exec(python_blocks()[2], {})
+
+    @MODELS.register_module(force=True)
+    class MyAlgorithm(BaseModel):
+
+        def __init__(self, backbone, neck):
+            super().__init__()
+            self.backbone = MODELS.build(backbone)
+            self.neck = MODELS.build(neck)
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            raise NotImplementedError
+
+        def loss(self, inputs, data_samples):
+            first, second = (
+                self.neck(self.backbone(view))[0] for view in inputs)
+            return dict(loss=(first - second).square().mean())
+
+    config = Config.fromfile(
+        CONFIGS / scope / 'interclr-simsiam_resnet18_1xb64-coslr-50e_digits.py'
+    )
+    del config.model['head'], config.model['data_preprocessor']
+    config.model.algorithm = 'MyAlgorithm'
+    model = build_model(config, scope)
+    model.inter_image.allocate(1500, seed=0)
+    model.inter_image.fill()
+    model.inter_image.first_clustering()
+    index = torch.arange(100, 116)
+    views, samples = fake_batch(scope, index)
+    losses = model.loss(views, samples)
+    assert losses['inter_loss'] > 0
+    with torch.no_grad():
+        keys = model.neck(model.backbone(views[1]))[0]
+    torch.testing.assert_close(
+        model.inter_image.bank.features[index],
+        torch.nn.functional.normalize(keys, dim=1),
+        atol=1e-5,
+        rtol=1e-3)

@@ -1,9 +1,8 @@
 """The test-time view of a training set: resize and centre crop, unaugmented.
 
-A pre-training pipeline reads ``[load..., MultiView, pack...]``. Its test-time
-view reads ``[load..., resize + centre crop, pack...]`` with the very same
-loading and packing transforms, so that nothing about a dataset is written
-down twice.
+A pre-training pipeline reads ``[load..., MultiView, pack...]``, its test-time
+view ``[load..., resize + centre crop, pack...]`` with the very same loading
+and packing transforms.
 """
 import copy
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
@@ -105,10 +104,10 @@ def to_model_inputs(model: torch.nn.Module, batch: dict) -> torch.Tensor:
 
 
 class ResizeCentreCrop:
-    """Resize the shorter edge where needed, then crop the centre.
+    """Resize the shorter edge where needed, then crop the centre square.
 
     Args:
-        size (int): Edge of the square crop, in pixels, at least 1.
+        size (int): Edge of the square, in pixels, at least 1.
     """
 
     def __init__(self, size: int) -> None:
@@ -144,9 +143,6 @@ class ResizeCentreCrop:
         results['img'] = image
         results['img_shape'] = image.shape[:2]
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size})'
 
 
 def _as_only_view(results: dict) -> dict:
