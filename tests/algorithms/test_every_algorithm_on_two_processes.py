@@ -4,9 +4,8 @@ import os
 import pytest
 import torch
 import torch.distributed as torch_dist
-from torch import multiprocessing
-
 from test_every_algorithm import FILES, small
+from torch import multiprocessing
 
 pytestmark = pytest.mark.slow
 
