@@ -224,6 +224,11 @@ def measure_memory(options):
     return peaks
 
 
+def show(number):
+    """Three digits, or all before the point."""
+    return f'{number:.3g}' if number < 1000 else f'{number:,.0f}'
+
+
 def table(result):
     """The result in Markdown."""
     size = result['setting']
@@ -240,7 +245,8 @@ def table(result):
         cells = []
         for side in SIDES:
             low, high = row[side]['quartiles']
-            cells.append(f'{row[side]["median"]:.3g} [{low:.3g}, {high:.3g}]')
+            cells.append(f'{show(row[side]["median"])} '
+                         f'[{show(low)}, {show(high)}]')
         lines.append(f'| {name} | {cells[0]} | {cells[1]} | '
                      f'{row["ratio"]:.2f} |')
     if result['memory']:

@@ -1,4 +1,4 @@
-"""Each mend of interclr_plugin.compat; what imports what is asked afresh."""
+"""The mends of compat.py (the hue: test_compat_hue.py) and their hook."""
 import importlib.util
 import io
 import os
@@ -274,40 +274,3 @@ def test_who_allows_more_keeps_it(monkeypatch):
     assert compat._statistic not in {
         item[0] for item in added if isinstance(item, tuple)
     }
-
-
-# mend_hue
-
-
-@pytest.mark.parametrize(
-    'first', ['interclr_plugin', 'mmselfsup.datasets.transforms.processing']
-)
-def test_hue_turns_back_wherever_it_is_named(first, tmp_path):
-    pytest.importorskip('mmselfsup')
-    run_python(
-        f"""
-import importlib
-importlib.import_module({first!r})
-import interclr_plugin
-import cv2, mmcv, numpy
-from mmselfsup.datasets.transforms import processing
-image = numpy.random.RandomState(0).randint(0, 256, (8, 8, 3), numpy.uint8)
-for share in (-0.5, -0.1, 0.0, 0.1, 0.5):
-    turned = cv2.cvtColor(image, cv2.COLOR_BGR2HSV_FULL).astype(int)
-    turned[..., 0] = (turned[..., 0] + int(share * 255)) % 256
-    wanted = cv2.cvtColor(turned.astype('uint8'), cv2.COLOR_HSV2BGR_FULL)
-    for module in (mmcv, mmcv.image, mmcv.image.photometric, processing):
-        got = module.adjust_hue(image, share, backend='cv2')
-        assert (got == wanted).all(), (module, share)
-""",
-        tmp_path,
-    )
-
-
-def test_a_hue_that_turns_back_stays():
-    def right(image, hue_factor, backend=None):
-        return image
-
-    photometric = types.SimpleNamespace(adjust_hue=right)
-    compat._wrap_negative_hue(photometric)
-    assert photometric.adjust_hue is right

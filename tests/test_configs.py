@@ -11,8 +11,9 @@ from mmengine.registry import MODELS
 from small_run import CONFIGS, build_model, fake_batch
 
 FILES = {
-    f'{path.parent.name}/{path.name}': path
-    for path in sorted(CONFIGS.glob('mm*/*.py'))
+    path.relative_to(CONFIGS).as_posix(): path
+    for path in sorted(CONFIGS.glob('mm*/**/*.py'))
+    if path.parent.name != '_base_'
 }
 README = CONFIGS.parent / 'README.md'
 
@@ -37,7 +38,10 @@ def read(path) -> tuple:
 def test_every_file_builds_its_model(path):
     """Without it a delivered file could name what does not exist."""
     config, scope = read(path)
-    assert scope == path.parent.name
+    assert path.relative_to(CONFIGS).parts[0] == scope
+    if 'memory_bank' in config.model:
+        # NPID's own table of 1,281,167 images takes half a minute.
+        config.model.memory_bank.length = 1000
     model = build_model(config, scope)
     if path.name.startswith('interclr'):
         name = f'InterCLR{config.model.algorithm}'
@@ -49,8 +53,9 @@ def test_every_file_builds_its_model(path):
 def test_every_file_opens_with_its_command(path):
     """Without it users would have to guess how a file is run."""
     first = path.read_text().split('\n\n')[0]
-    assert f'mim train {path.parent.name} ' in first
-    assert path.name in first
+    name = path.relative_to(CONFIGS)
+    assert f'mim train {name.parts[0]} ' in first
+    assert f'configs/{name.as_posix()}' in first
 
 
 def test_the_model_index_lists_every_file():
@@ -58,7 +63,7 @@ def test_the_model_index_lists_every_file():
     listed = [
         model['Config'] for model in load(CONFIGS / 'metafile.yml')['Models']
     ]
-    assert sorted(listed) == [f'configs/{name}' for name in FILES]
+    assert sorted(listed) == sorted(f'configs/{name}' for name in FILES)
 
 
 @pytest.mark.parametrize('scope', ['mmselfsup', 'mmpretrain'])

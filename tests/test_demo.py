@@ -28,6 +28,9 @@ def start(work_dir, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs the tests in the background has children ignore
+        # Ctrl-C, and this child's children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=dict(os.environ, PYTHONPATH=path.rstrip(os.pathsep)))
 
 

@@ -14,6 +14,12 @@ FILES = {
 }
 
 
+ABLATIONS = {
+    f'{path.parts[-3]}-{path.name.split("_")[0]}': path
+    for path in sorted(CONFIGS.glob('mm*/ablations/*.py'))
+}
+
+
 def small(path, work_dir=None):
     config = Config.fromfile(path)
     config.work_dir = str(work_dir)
@@ -124,14 +130,30 @@ def test_inter_weight_0_is_the_stock_algorithm(config):
     assert all(name.startswith('inter_image.') for name in added)
 
 
+def train(config):
+    runner = runner_of(config)
+    runner.train()
+    return runner
+
+
 def test_it_trains_from_its_configuration(config):
     """Without it a delivered configuration, or a stock hook in it, could
     fail in the first epoch."""
-    runner = runner_of(config)
-    runner.train()
+    runner = train(config)
     scalars = runner.message_hub.log_scalars
     assert scalars['train/inter_loss'].current() > 0
     assert torch.isfinite(torch.tensor(scalars['train/loss'].current()))
+    assert runner.model.inter_image.random.current_step() == 6
+
+
+@pytest.mark.parametrize('path', ABLATIONS.values(), ids=ABLATIONS.keys())
+def test_an_ablation_trains(path, tmp_path):
+    """Without it one of the paper's choices could not be studied."""
+    config = small(path, tmp_path)
+    runner = train(config)
+    epochs_without = 1 if 'bank' in path.name or 'warmup' in path.name else 0
+    logged = 'train/inter_loss' in runner.message_hub.log_scalars
+    assert logged == (not epochs_without)
     assert runner.model.inter_image.random.current_step() == 6
 
 
