@@ -38,6 +38,11 @@ class PairSampler(nn.Module):
             released, or half of the pool where the data set is too small for
             that.
         pool_fraction (float): P / N, in (0, 1]. Defaults to 0.1.
+        pool (str): How the two semi strategies find their pool. ``'exact'``
+            ranks all images. ``'candidates'`` draws K / pool_fraction images
+            for the whole batch and takes the K nearest (or furthest) of
+            them: the same draw up to sampling error, at a cost that does not
+            grow with N. Defaults to ``'exact'``.
         positives (str): ``'others'`` never draws the query's own stale row,
             unless it is alone in its cluster; ``'all'`` may, as released.
             Defaults to ``'all'``.
@@ -50,6 +55,7 @@ class PairSampler(nn.Module):
     """
 
     STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
+    POOLS = ('exact', 'candidates')
     POSITIVES = ('all', 'others')
 
     def __init__(self,
@@ -57,9 +63,11 @@ class PairSampler(nn.Module):
                  strategy: str = 'semi-hard',
                  num_negatives: Optional[int] = None,
                  pool_fraction: float = 0.1,
+                 pool: str = 'exact',
                  positives: str = 'all') -> None:
         super().__init__()
         for name, value, known in (('strategy', strategy, self.STRATEGIES),
+                                   ('pool', pool, self.POOLS),
                                    ('positives', positives, self.POSITIVES)):
             if value not in known:
                 raise ValueError(
@@ -75,6 +83,7 @@ class PairSampler(nn.Module):
                 f'pool_fraction={pool_fraction} is outside (0, 1]. Change '
                 'inter_image=dict(sampler=dict(pool_fraction=...)).')
         self.strategy = strategy
+        self.pool = pool
         self.positives = positives
         self.pool_fraction = pool_fraction
         self._asked_negatives = num_negatives
@@ -123,43 +132,49 @@ class PairSampler(nn.Module):
             besides=index if self.positives == 'others' else None)
         positive_similarity = (query * features[positive]).sum(1)
 
-        if self.strategy == 'random':
-            candidates = self._draw_candidates(len(features), generator)
-            similarity = query @ features[candidates].t()  # (B, M)
-            valid = labels[candidates] != query_labels.unsqueeze(1)
-            # The candidates lie in random order: the first K valid ones.
-            columns = torch.argsort(
-                (~valid).to(torch.uint8), dim=1,
-                stable=True)[:, :self.num_negatives]
-            negatives = candidates[columns]
-        else:
+        candidates = self._draw_candidates(len(features), generator)
+        if candidates is None:  # all images
             similarity = query @ features.t()  # (B, N)
             valid = labels != query_labels.unsqueeze(1)
-            columns = self._select(similarity.detach(), valid, generator)
-            negatives = columns
+        else:
+            similarity = query @ features[candidates].t()  # (B, M)
+            valid = labels[candidates] != query_labels.unsqueeze(1)
+        columns = self._select(similarity.detach(), valid, generator)
+        negatives = columns if candidates is None else candidates[columns]
         return Pairs(positive, negatives, valid.gather(1, columns),
                      positive_similarity, similarity.gather(1, columns))
 
     def _draw_candidates(self, num_images: int,
-                         generator: torch.Generator) -> Tensor:
+                         generator: torch.Generator) -> Optional[Tensor]:
+        """Draw the images that the whole batch is compared with."""
+        semi = self.strategy in ('semi-hard', 'semi-easy')
+        if semi and self.pool == 'candidates':
+            count = round(self.num_negatives / self.pool_fraction)
+            return draw_subset(num_images, min(count, num_images), generator)
+        if self.strategy != 'random':
+            return None
         # Twice K leave K valid ones unless the query's own cluster holds
-        # about half of the data set.
+        # about half of the data set. In random order, to take the first K.
         count = min(num_images, 2 * self.num_negatives)
-        candidates = draw_subset(num_images, count, generator)
         order = torch.randperm(
-            count, generator=generator, device=candidates.device)
-        return candidates[order]
+            count, generator=generator, device=generator.device)
+        return draw_subset(num_images, count, generator)[order]
 
     def _select(self, similarity: Tensor, valid: Tensor,
                 generator: torch.Generator) -> Tensor:
-        """Choose K of N columns for each row: (B, N) to (B, K)."""
-        hardest = self.strategy != 'semi-easy'
+        """Choose K of M columns for each row: (B, M) to (B, K)."""
+        if self.strategy == 'random':
+            return torch.argsort(
+                (~valid).to(torch.uint8), dim=1,
+                stable=True)[:, :self.num_negatives]
+        largest = self.strategy != 'semi-easy'
         ranked = similarity.masked_fill(~valid,
-                                        -math.inf if hardest else math.inf)
-        if self.strategy == 'hard':
-            return ranked.topk(self.num_negatives, 1).indices
+                                        -math.inf if largest else math.inf)
+        if self.strategy == 'hard' or self.pool == 'candidates':
+            return ranked.topk(
+                self.num_negatives, 1, largest=largest).indices
         pool = ranked.topk(
-            self.pool_size, 1, largest=hardest, sorted=False).indices
+            self.pool_size, 1, largest=largest, sorted=False).indices
         # One random number for each place of the pool, shared by the batch:
         # each row's draw is still uniform, at a B-th of the random numbers.
         lot = torch.rand(
