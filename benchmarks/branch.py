@@ -34,7 +34,8 @@ SIZES = {
         pool=128000,
         batch=32),
 }
-STRATEGIES = ('semi-hard', 'semi-easy', 'hard', 'random')
+STRATEGIES = ('semi-hard', 'semi-hard, candidates', 'semi-easy', 'hard',
+              'random')
 SIDES = ('ours', 'reference')
 # Processor time, with one thread, tells more where others use the machine.
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
@@ -58,7 +59,9 @@ class Ours:
         self.centroids = self.branch.labels.centroids
 
     def use(self, strategy):
-        self.branch.sampler.strategy = strategy
+        sampler = self.branch.sampler
+        sampler.strategy, _, pool = strategy.partition(', ')
+        sampler.pool = pool or 'exact'
 
     def step(self, query, key, index):
         return self.branch(query, key, index)[0]
@@ -87,7 +90,7 @@ class Theirs(Reference0x):
             min_cluster_size=MIN_CLUSTER_SIZE)
 
     def use(self, strategy):
-        self.strategy = strategy
+        self.strategy = strategy.partition(', ')[0]  # it has one pool
 
 
 def build(side, size):

@@ -172,7 +172,7 @@ class PairSampler(nn.Module):
                                         -math.inf if largest else math.inf)
         if self.strategy == 'hard' or self.pool == 'candidates':
             return ranked.topk(
-                self.num_negatives, 1, largest=largest).indices
+                self.num_negatives, 1, largest=largest, sorted=False).indices
         pool = ranked.topk(
             self.pool_size, 1, largest=largest, sorted=False).indices
         # One random number for each place of the pool, shared by the batch:
