@@ -177,7 +177,11 @@ mim = Path(find_spec('interclr_plugin').origin).parent / '.mim'
 metafile, = yaml.safe_load((mim / 'model-index.yml').read_text())['Import']
 models = yaml.safe_load((mim / metafile).read_text())['Models']
 listed = {str(mim / model['Config']) for model in models}
-there = {str(path) for path in (mim / 'configs').glob('mm*/*.py')}
+there = {
+    str(path)
+    for path in (mim / 'configs').glob('mm*/**/*.py')
+    if path.parent.name != '_base_'
+}
 assert listed == there, listed ^ there
 """
     )
