@@ -63,9 +63,9 @@ def run(rank, scope, folder, hooks, sampler, port):
     runner = runner_of(config)
     runner.train()
     torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
-    # No destroy_process_group(): with torch 2.1 it can wait for ever for a
-    # process that has ended already.
     torch_dist.barrier()
+    # With torch 2.1 the process group's destructor can hang.
+    os._exit(0)
 
 
 def run_two(scope, folder, hooks=(), sampler=None):

@@ -129,7 +129,7 @@ class MemoryBankHook(Hook):
         if self.first_clustering == 'extraction':
             self._fill(model, runner)
             self._cluster(model, runner)
-        else:
+        elif runner.iter == 0:  # else the first epoch's keys were restored
             model.inter_image.fill()
 
     def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
@@ -144,7 +144,7 @@ class MemoryBankHook(Hook):
         branch.raise_fault()
         if self._clustered:
             branch.after_step()
-        elif runner.iter + 1 == len(runner.train_dataloader):
+        elif runner.iter + 1 >= len(runner.train_dataloader):
             self._cluster(model, runner)
         if self.every_n_train_iters(runner, self.statistics_interval):
             runner.message_hub.update_scalars({

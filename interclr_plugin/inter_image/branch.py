@@ -136,7 +136,7 @@ class InterImageBranch(BaseModule):
             tuple: () the loss, and statistics to log.
 
         Raises:
-            RuntimeError: If the bank was never filled.
+            RuntimeError: If the bank was never sized.
         """
         safe = index.clamp(0, max(self.num_images or 1, 1) - 1)
         self._require_bank()

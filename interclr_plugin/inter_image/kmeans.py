@@ -66,13 +66,13 @@ def means_of_members(features: Tensor,
     mine = shard(num_rows)
     if members is not None:
         mine = members[mine]
-    # One more column counts the members, so that one all-reduce serves both.
-    sums = features.new_zeros(len(centroids), features.shape[1] + 1)
-    rows = torch.nn.functional.pad(features[mine], (0, 1), value=1.0)
-    sums.index_add_(0, labels[mine], rows)
+    sums = torch.zeros_like(centroids)
+    sums.index_add_(0, labels[mine], features[mine])
+    sizes = torch.bincount(labels[mine], minlength=len(centroids))
     dist.all_reduce(sums)
-    sizes = sums[:, -1:]
-    return torch.where(sizes > 0, sums[:, :-1] / sizes.clamp(min=1), centroids)
+    dist.all_reduce(sizes)
+    sizes = sizes.unsqueeze(1)
+    return torch.where(sizes > 0, sums / sizes.clamp(min=1), centroids)
 
 
 def apportion(sizes: Tensor, count: int) -> Tensor:

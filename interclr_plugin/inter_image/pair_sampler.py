@@ -27,7 +27,9 @@ class PairSampler(nn.Module):
     A negative never has the
     query's label: images that do are masked before anything is ranked, so
     the draw always ends. Where fewer than K images are left, the free slots
-    are marked in ``valid``.
+    are marked in ``valid``; ``'random'`` and the pool of candidates look at a
+    part of the bank, so they may mark some as soon as the query's cluster
+    holds about half of the data set.
 
     Args:
         strategy (str): ``'semi-hard'`` draws uniformly, without repeats, from

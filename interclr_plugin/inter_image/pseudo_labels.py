@@ -10,8 +10,11 @@ from . import kmeans
 
 def check_least(name: str, value: int, least: int) -> None:
     if value < least:
+        place = f'{name}=...'
+        if name != 'num_clusters':
+            place = f'labels=dict({place})'
         raise ValueError(f'{name}={value} must be at least {least}. Change '
-                         'it in inter_image=dict(...).')
+                         f'inter_image=dict({place}).')
 
 
 class PseudoLabels(nn.Module):

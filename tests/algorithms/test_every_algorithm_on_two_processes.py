@@ -37,6 +37,8 @@ def run(rank, folder):
         torch.save(runner.model.module.state_dict(),
                    folder / f'{name}.{rank}.pth')
     torch_dist.barrier()
+    # With torch 2.1 the process group's destructor can hang.
+    os._exit(0)
 
 
 def test_copies_stay_equal(tmp_path):
