@@ -91,20 +91,21 @@ def apportion(sizes: Tensor, count: int) -> Tensor:
         Tensor: (C,) cuts of each cluster, summing to ``count``.
     """
 
-    def cuts(piece: int) -> Tensor:
+    def cuts(piece: Tensor) -> Tensor:
         return (sizes // piece - 1).clamp(min=0)
 
-    low, high = 1, int(sizes.max())
-    while low < high:  # at most log2(N) rounds of C additions each
+    low, high = torch.ones_like(sizes[0]), sizes.max()
+    # Halving, for up to 2^32 images; a fixed number of rounds needs no answer
+    # from the device.
+    for _ in range(32):
         middle = (low + high + 1) // 2
-        if int(cuts(middle).sum()) >= count:
-            low = middle
-        else:
-            high = middle - 1
+        enough = cuts(middle).sum() >= count
+        low = torch.where(enough, middle, low)
+        high = torch.where(enough, high, (middle - 1).maximum(low))
     result = cuts(low)
     # Clusters that hold several pieces of exactly this size may offer more
     # cuts than asked: take back those that would leave the smallest pieces.
-    surplus = int(result.sum()) - count
+    surplus = result.sum() - count
     spare = result - cuts(low + 1)
     order = torch.argsort(sizes, stable=True)
     before = spare[order].cumsum(0) - spare[order]
