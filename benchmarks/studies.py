@@ -1,0 +1,80 @@
+"""What each study compares: arms, each a configuration and its changes.
+
+An arm is (configuration in ``configs/<library>/``, changes as for
+``--cfg-options``); the first arm of a study is the one that the others are
+compared with. Every arm is trained once for each seed.
+"""
+_DIGITS = '{}_resnet18_1xb64-coslr-50e_digits.py'
+_MOCO = (_DIGITS.format('moco'), {})
+_INTERCLR = _DIGITS.format('interclr-moco')
+_SAMPLER = 'model.inter_image.sampler.'
+_LABELS = 'model.inter_image.labels.'
+_HOOK = 'custom_hooks.0.'
+
+ALGORITHMS = ('moco', 'densecl', 'simclr', 'simsiam', 'barlowtwins', 'byol',
+              'mocov3', 'swav', 'npid')
+
+
+def _algorithm(name: str) -> str:
+    config = _DIGITS.format(f'interclr-{name}')
+    return config.replace('resnet18', 'vit') if name == 'mocov3' else config
+
+
+STUDIES = {
+    # InterCLR on MoCo v2 against MoCo v2.
+    'digits': {
+        'MoCo v2': _MOCO,
+        'InterCLR': (_INTERCLR, {}),
+    },
+    # Each departure from the released code alone, and all of them.
+    'options': {
+        'MoCo v2': _MOCO,
+        'as released': (_INTERCLR, {}),
+        "first_clustering='bank'": (_INTERCLR, {
+            _HOOK + 'first_clustering': 'bank'
+        }),
+        "geometry='spherical'": (_INTERCLR, {
+            _LABELS + 'geometry': 'spherical'
+        }),
+        "positives='others'": (_INTERCLR, {
+            _SAMPLER + 'positives': 'others'
+        }),
+        "pool='candidates'": (_INTERCLR, {
+            _SAMPLER + 'pool': 'candidates'
+        }),
+        'warmup_epochs=10': (_INTERCLR, {
+            _HOOK + 'warmup_epochs': 10
+        }),
+    },
+    # The paper's three findings.
+    'findings': {
+        'released': (_INTERCLR, {}),
+        'MoCo v2': _MOCO,
+        'offline labels': (_INTERCLR, {
+            _LABELS + 'type': 'OfflineKMeans'
+        }),
+        'hard': (_INTERCLR, {
+            _SAMPLER + 'strategy': 'hard'
+        }),
+        'random': (_INTERCLR, {
+            _SAMPLER + 'strategy': 'random'
+        }),
+        'semi-easy': (_INTERCLR, {
+            _SAMPLER + 'strategy': 'semi-easy'
+        }),
+        'margin 0': (_INTERCLR, {
+            'model.inter_image.loss.margin': 0.0
+        }),
+        'margin 0.2': (_INTERCLR, {
+            'model.inter_image.loss.margin': 0.2
+        }),
+    },
+}
+# Every stock algorithm alone and with the inter-image branch.
+for _name in ALGORITHMS:
+    STUDIES[_name] = {
+        'alone': (_algorithm(_name), {
+            'model.inter_weight': 0.0
+        }),
+        'with InterCLR': (_algorithm(_name), {}),
+    }
