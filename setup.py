@@ -62,7 +62,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     python_requires='>=3.8',
-    install_requires=['mmengine>=0.10.7', 'numpy', 'torch>=2.0'],
+    install_requires=['mmengine>=0.10.7', 'numpy', 'torch>=2.1'],
     extras_require={
         'mmselfsup': ['mmselfsup>=1.0.0', 'mmcls>=1.0.0rc6', 'mmcv-lite<2.1'],
         'mmpretrain': ['mmpretrain>=1.0.0', 'mmcv-lite>=2.0.0,<2.4'],

@@ -161,16 +161,6 @@ def largest_smallest_piece(sizes, count):
     return best
 
 
-def guaranteed_size(num_images, num_clusters, min_size):
-    """No cluster need be smaller after a repair.
-
-    With pieces of l members the n clusters left offer at least
-    (N - n (l - 1)) / l of them, which is C or more if l <= N / (2 C).
-    """
-    return max(1, min(min_size, num_images // (2 * num_clusters)))
-
-
-# Section 4: who may be a positive or a negative.
 def positives(labels, image, kind='all'):
     """Images with the label of ``image``, itself included.
 

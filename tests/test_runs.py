@@ -307,8 +307,11 @@ def test_ema_keeps_the_bank(scope, tmp_path):
     (dict(model__algorithm='MAE'), r"algorithm='MAE'.*MoCo"),
     (dict(model__algorithm='Moco'), r"algorithm='Moco'.*MoCo"),
     (dict(model__inter_weight=-1), r'inter_weight=-1'),
-    (dict(model__inter_image__labels=dict(min_cluster_size=17)),
-     r'min_cluster_size=17.*0 to 16'),
+    (dict(model__inter_image__labels=dict(min_cluster_size=9)),
+     r'min_cluster_size=9.*0 to 8'),
+    (dict(model__inter_image__feat_dim=12), r'\(96, 8\).*width 12'),
+    (dict(model__inter_image__sampler__num_negatives=2.5),
+     r'num_negatives=2.5.*whole number'),
     (dict(model__inter_image__bank=dict(momentum=0)), r'momentum=0'),
     (dict(model__inter_image__loss=dict(margin_type='angle')),
      r"margin_type='angle'.*'cosine', 'arc'"),
@@ -318,6 +321,19 @@ def test_bad_settings_are_named(scope, tmp_path, change, message):
     config = small_config(scope, tmp_path, **change)
     with pytest.raises(ValueError, match='(?s)' + message):
         train(config)
+
+
+def test_a_neck_of_its_own_needs_a_method_that_uses_its_neck(
+        scope, tmp_path, monkeypatch):
+    """Without it the branch's neck would be built and never be given input."""
+    from interclr_plugin.algorithms import projections
+    monkeypatch.setitem(
+        projections.READERS, 'MoCo',
+        projections.READERS['MoCo']._replace(watch=('_dequeue_and_enqueue', )))
+    config = small_config(scope, tmp_path)
+    config.model.inter_image.neck = config.model.neck
+    with pytest.raises(ValueError, match='inter_image=dict.neck=.*Remove'):
+        build_model(config, scope)
 
 
 def test_nan_stops_the_run_and_spares_the_bank(scope, tmp_path):

@@ -31,7 +31,11 @@ class Repeating(Sampler):
         pass
 
 
-def run(rank, scope, folder, hooks, sampler, port):
+# Without repairs the test would not see whether they agree.
+ONLINE = dict(type='OnlineKMeans', min_cluster_size=8, centroid_interval=3)
+
+
+def run(rank, scope, folder, hooks, sampler, labels, changes, port):
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
@@ -57,9 +61,8 @@ def run(rank, scope, folder, hooks, sampler, port):
     config.param_scheduler = None
     config.default_hooks.checkpoint = None
     config.custom_hooks.extend(hooks)
-    # Without repairs the test would not see whether they agree.
-    config.model.inter_image.labels = dict(
-        min_cluster_size=12, centroid_interval=3)
+    config.model.inter_image.labels = labels
+    config.merge_from_dict(changes)
     runner = runner_of(config)
     runner.train()
     torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
@@ -68,11 +71,18 @@ def run(rank, scope, folder, hooks, sampler, port):
     os._exit(0)
 
 
-def run_two(scope, folder, hooks=(), sampler=None):
+def run_two(scope,
+            folder,
+            hooks=(),
+            sampler=None,
+            labels=ONLINE,
+            changes=None):
     sampler = sampler or dict(type='Repeating')
     port = str(20000 + os.getpid() % 20000)
     multiprocessing.spawn(
-        run, (scope, str(folder), list(hooks), sampler, port), nprocs=2)
+        run, (scope, str(folder), list(hooks), sampler, labels, changes or
+              {}, port),
+        nprocs=2)
     return [
         torch.load(folder / f'rank{rank}.pth', weights_only=True)
         for rank in range(2)
@@ -123,3 +133,26 @@ def test_a_full_pass_reaches_every_row(scope, tmp_path):
     rows = before.model.inter_image.bank.features
     same = (rows == state['inter_image.bank.features']).all(1)
     assert not same.any()
+
+
+def test_offline_labels_agree(scope, tmp_path):
+    """Without it the processes could cluster different features anew, each
+    having extracted a part of them."""
+    first, second = run_two(
+        scope,
+        tmp_path,
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        labels=dict(type='OfflineKMeans', interval=1),
+        changes={
+            'train_cfg': dict(
+                _delete_=True, type='EpochBasedTrainLoop', max_epochs=3)
+        })
+    assert first['inter_image.random.step'] == 9
+    for name, value in first.items():
+        if name.startswith('inter_image.'):
+            assert torch.equal(value, second[name]), name
+    labels = first['inter_image.labels.labels']
+    assert torch.bincount(labels, minlength=6).min() >= 1
+    # At the start, and after the first two of three epochs.
+    path, = tmp_path.glob('*/*.log')
+    assert path.read_text().count('Filling the memory bank') == 3

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..inter_image import InterImageBranch
 from .image_index import image_index
-from .projections import READERS, find_reader, first_tensor, recorded_calls
+from .projections import READERS, find_reader, projection, recorded_calls
 
 
 class InterCLRMixin:
@@ -42,7 +42,7 @@ class InterCLRMixin:
             dict[str, Tensor]: The stock losses, weighted, under
             ``intra_*``; ``inter_loss``, weighted; ``change_ratio``.
         """
-        with recorded_calls(self, self.projection_reader.watch) as calls:
+        with recorded_calls(self, self.projection_reader) as calls:
             stock = super().loss(inputs, data_samples, **kwargs)
         size = len(data_samples)
         if self.inter_image.neck is None:
@@ -52,8 +52,7 @@ class InterCLRMixin:
             # What the stock neck was given, through the branch's own. The
             # momentum encoders have no such neck: the query is the key.
             calls['neck'] = [
-                first_tensor(self.inter_image.neck(given))
-                for given in calls['neck.input']
+                self._own_projection(given) for given in calls['neck.input']
             ]
             query = self.projection_reader.query(calls, size)
             key = query.detach()
@@ -84,10 +83,16 @@ class InterCLRMixin:
         Returns:
             Tensor: (b, D).
         """
-        neck = self.inter_image.neck or self.neck
-        features = self.backbone(images)
-        return first_tensor(
-            neck(self.projection_reader.as_neck_input(features)))
+        reader = self.projection_reader
+        features = reader.as_neck_input(self.backbone(images))
+        if self.inter_image.neck is not None:
+            return self._own_projection(features)
+        return projection(self.neck(features), 'neck', reader)
+
+    def _own_projection(self, features) -> Tensor:
+        return projection(
+            self.inter_image.neck(features), 'inter_image.neck',
+            self.projection_reader)
 
 
 def _weigh(name: str, value: Union[Tensor, List[Tensor]],
@@ -129,7 +134,8 @@ def InterCLR(*,
         :class:`InterCLRMixin`.
 
     Raises:
-        ValueError: If the algorithm is unknown or a weight negative.
+        ValueError: If the algorithm is unknown, a weight negative, or a neck
+            of the branch's own impossible.
 
     Source: METHOD.md 1; DESIGN.md 1.
     """
@@ -149,8 +155,14 @@ def InterCLR(*,
             f'{registry.scope!r}. Change model=dict(algorithm=...) or '
             'default_scope; InterCLR knows ' + ', '.join(sorted(READERS)) +
             '.')
-    find_reader(stock_class)  # fails early, before a model is built
+    reader = find_reader(stock_class)  # fails early, before a model is built
     inter_image = dict(inter_image)
+    if inter_image.get('neck') and 'neck' not in reader.watch:
+        raise ValueError(
+            f'algorithm={algorithm!r} cannot have inter_image=dict(neck=...): '
+            f'its projections are read from {", ".join(reader.watch)}, not '
+            "from its neck, whose input a neck of the branch's own would "
+            'take. Remove inter_image.neck.')
     if 'feat_dim' not in inter_image:
         inter_image['feat_dim'] = _projection_width(
             inter_image.get('neck') or stock.get('neck'))

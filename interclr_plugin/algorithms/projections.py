@@ -26,11 +26,14 @@ class ProjectionReader(NamedTuple):
             argument.
         as_neck_input (Callable): Takes what the backbone gives for single
             views, gives what the neck takes.
+        outputs (int): Tensors that each call of a module gives, of which the
+            first is the projection.
     """
     query: Read
     key: Read
     watch: Tuple[str, ...] = ('neck', )
     as_neck_input: Callable = lambda features: features
+    outputs: int = 1
 
 
 def _first_call(calls: Calls, size: int) -> Tensor:
@@ -61,7 +64,7 @@ def _target(name: str) -> ProjectionReader:
 
 READERS: Dict[str, ProjectionReader] = {
     'MoCo': _QUEUE,
-    'DenseCL': _QUEUE,
+    'DenseCL': _QUEUE._replace(outputs=3),  # global, dense, pooled dense
     'SimCLR': ProjectionReader(  # both views in one pass, taking turns
         query=lambda calls, size: calls['neck'][0][0::2],
         key=lambda calls, size: calls['neck'][0][1::2]),
@@ -111,25 +114,25 @@ def find_reader(algorithm: type) -> ProjectionReader:
 
 @contextmanager
 def recorded_calls(algorithm: nn.Module,
-                   watch: Tuple[str, ...]) -> Iterator[Calls]:
-    """Record the calls of some of an algorithm's parts.
+                   reader: ProjectionReader) -> Iterator[Calls]:
+    """Record the calls of the parts that a reader watches.
 
     Args:
         algorithm (nn.Module): The algorithm.
-        watch (tuple[str]): Names of its modules and methods.
+        reader (ProjectionReader): Names its modules and methods.
 
     Yields:
         dict[str, list]: Filled while the context is open. Beside each module
         stands what its calls were given, under ``'<name>.input'``.
     """
-    calls: Calls = {name: [] for name in watch}
+    calls: Calls = {name: [] for name in reader.watch}
     with ExitStack() as stack:
-        for name in watch:
+        for name in reader.watch:
             part = getattr(algorithm, name)
             if isinstance(part, nn.Module):
                 given = calls[f'{name}.input'] = []
                 handle = part.register_forward_hook(
-                    _recording_module(given, calls[name]))
+                    _recording_module(given, calls[name], name, reader))
                 stack.callback(handle.remove)
             else:
                 setattr(algorithm, name,
@@ -138,16 +141,39 @@ def recorded_calls(algorithm: nn.Module,
         yield calls
 
 
-def first_tensor(output) -> Tensor:
-    # mmselfsup's necks give a list, mmpretrain's a tuple or a tensor.
-    return output[0] if isinstance(output, (list, tuple)) else output
+def projection(output, name: str, reader: ProjectionReader) -> Tensor:
+    """Take the projection from what a module gave.
+
+    Args:
+        output (Tensor | list | tuple): mmselfsup's necks give a list,
+            mmpretrain's a tuple or a tensor.
+        name (str): Of the module.
+        reader (ProjectionReader): Says how many tensors it gives.
+
+    Returns:
+        Tensor: The first.
+
+    Raises:
+        ValueError: If there are more or fewer.
+    """
+    if isinstance(output, Tensor):
+        output = [output]
+    if len(output) != reader.outputs:
+        raise ValueError(
+            f'{name} gives {len(output)} tensors where InterCLR reads '
+            f'{reader.outputs}. Give it one level, model=dict(backbone=dict('
+            f'out_indices=...)), or say that the first of {len(output)} is '
+            'the projection: interclr_plugin.algorithms.register_projections('
+            f'..., outputs={len(output)}).')
+    return output[0]
 
 
-def _recording_module(given: list, results: list) -> Callable:
+def _recording_module(given: list, results: list, name: str,
+                      reader: ProjectionReader) -> Callable:
 
     def hook(module, args, output):
         given.append(args[0])
-        results.append(first_tensor(output))
+        results.append(projection(output, name, reader))
 
     return hook
 

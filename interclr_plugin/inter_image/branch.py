@@ -92,13 +92,15 @@ class InterImageBranch(BaseModule):
                 keys replaces.
 
         Raises:
-            ValueError: If a feature is not finite.
+            ValueError: If a feature is not finite, or not of the bank's
+                width.
         """
         if features is None:
             features = torch.randn(
                 self.bank.features.shape,
                 generator=self.random.shared(),
                 device=self.bank.features.device)
+        self._require_width('feature', features)
         bad = int((~features.isfinite().all(1)).sum())
         if bad:
             raise ValueError(
@@ -119,6 +121,9 @@ class InterImageBranch(BaseModule):
                                      progress)
         self.ready.fill_(1)
 
+    # A compiler would trace into it only to fall back at every step: the
+    # random streams and the bank's updates are not a graph's.
+    @torch.compiler.disable
     def forward(self, query: Tensor, key: Tensor,
                 index: Tensor) -> Tuple[Tensor, Dict[str, Tensor]]:
         """Compute the loss of a batch, then store its keys.
@@ -137,9 +142,11 @@ class InterImageBranch(BaseModule):
 
         Raises:
             RuntimeError: If the bank was never sized.
+            ValueError: If the projections are not of the bank's width.
         """
         safe = index.clamp(0, max(self.num_images or 1, 1) - 1)
         self._require_bank()
+        self._require_width('query', query)
         with torch.autocast(query.device.type, enabled=False):
             leaf = query.detach().float().requires_grad_()
             with torch.enable_grad():
@@ -152,6 +159,7 @@ class InterImageBranch(BaseModule):
         loss = _KnownGradient.apply(query, loss.detach(), gradient)
         return loss, self.update(key, index, query)
 
+    @torch.compiler.disable
     @torch.no_grad()
     def update(self,
                key: Tensor,
@@ -173,6 +181,7 @@ class InterImageBranch(BaseModule):
             changed.
         """
         self._require_bank()
+        self._require_width('key', key)
         self.random.advance()
         inside = (index >= 0) & (index < self.num_images)  # (B,)
         safe = torch.where(inside, index, 0)
@@ -221,6 +230,14 @@ class InterImageBranch(BaseModule):
                 'clip gradients (optim_wrapper.clip_grad); for the index '
                 'check that the dataset gives sample_idx 0 to '
                 f'{self.num_images - 1}.')
+
+    def _require_width(self, name: str, projections: Tensor) -> None:
+        if projections.dim() != 2 or projections.shape[1] != self.feat_dim:
+            raise ValueError(
+                f'The {name} has shape {tuple(projections.shape)}, and the '
+                f'memory bank holds rows of width {self.feat_dim}: allowed is '
+                f'(B, {self.feat_dim}). Change inter_image=dict(feat_dim=...)'
+                ' to the width of the projection (neck.out_channels).')
 
     def _require_bank(self) -> None:
         # `num_images` is set by allocate(); reading `ready` would wait for

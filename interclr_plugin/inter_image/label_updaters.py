@@ -54,9 +54,10 @@ class OnlineKMeans(PseudoLabels):
     Args:
         num_clusters (int): C, at least 2.
         min_cluster_size (int, optional): A cluster with fewer members is
-            dissolved; at most N / C, else no partition would do. Defaults to
-            None: 20 as released, or the released share of the average size
-            (20 of 128) where that is less.
+            dissolved; at most half of the average size N / C, so that one
+            repair leaves no small cluster behind. Defaults to None: 20 as
+            released, or the released share of the average size (20 of 128)
+            where that is less.
         centroid_interval (int): Steps. Defaults to 10.
         small_cluster_interval (int): Steps. Defaults to 1.
         geometry (str): As for :class:`PseudoLabels`.
@@ -85,12 +86,17 @@ class OnlineKMeans(PseudoLabels):
         least = self._asked_min_size
         if least is None:
             least = min(_RELEASED_MIN_SIZE, round(_RELEASED_SHARE * average))
-        if least > average:
+        # With e clusters empty the others hold at least N/m - (C - e) whole
+        # pieces of m members; all C are served where that is C or more, so
+        # for every e where m <= N / 2C.
+        if least > average / 2:
             raise ValueError(
-                f'min_cluster_size={least} is more than the {average:.4g} '
-                f'images that {self.num_clusters} clusters of {num_images} '
-                f'images have on average; allowed: 0 to {int(average)}. '
-                'Change inter_image=dict(labels=dict(min_cluster_size=...)).')
+                f'min_cluster_size={least} is more than half of the '
+                f'{average:.4g} images that {self.num_clusters} clusters of '
+                f'{num_images} images have on average: small clusters could '
+                'not be refilled by cutting large ones. Allowed: 0 to '
+                f'{int(average / 2)}. Change inter_image=dict(labels=dict('
+                'min_cluster_size=...)).')
         self.min_cluster_size = least
 
     def assign(self, index: Tensor, rows: Tensor) -> Tensor:
@@ -119,9 +125,9 @@ class OnlineKMeans(PseudoLabels):
         The members of a small cluster go to the nearest centroid among the
         clusters that are not small; the emptied ones take pieces of the
         largest (:func:`kmeans.refill`, which departs from METHOD.md 3 as its
-        docstring says). The centroids of all clusters whose members changed
-        are recomputed, of those that received members too: the released code
-        leaves these stale.
+        docstring says). No small cluster is left. The centroids of all
+        clusters whose members changed are recomputed, of those that received
+        members too: the released code leaves these stale.
 
         Args:
             features (Tensor): (N, D) the bank.

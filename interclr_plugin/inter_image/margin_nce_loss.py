@@ -93,9 +93,9 @@ class MarginNCELoss(nn.Module):
                 f'margin={margin} is outside [-{limit:.4g}, {limit:.4g}], '
                 f'the range of the {margin_type} margin. Change '
                 'loss=dict(margin=...).')
-        if not temperature > 0:
-            raise ValueError(f'temperature={temperature} must be above 0. '
-                             'Change loss=dict(temperature=...).')
+        if not 0 < temperature < math.inf:
+            raise ValueError(f'temperature={temperature} must be above 0 and '
+                             'finite. Change loss=dict(temperature=...).')
         self.margin = margin
         self.margin_type = margin_type
         self.temperature = temperature

@@ -76,10 +76,12 @@ class PairSampler(nn.Module):
                     f'{name}={value!r} is unknown; allowed: '
                     f'{", ".join(map(repr, known))}. Change '
                     f'inter_image=dict(sampler=dict({name}=...)).')
-        if num_negatives is not None and num_negatives < 1:
+        if num_negatives is not None and (num_negatives < 1 or
+                                          num_negatives != int(num_negatives)):
             raise ValueError(
-                f'num_negatives={num_negatives} must be at least 1. Change '
-                'inter_image=dict(sampler=dict(num_negatives=...)).')
+                f'num_negatives={num_negatives} must be a whole number, at '
+                'least 1. Change inter_image=dict(sampler=dict('
+                'num_negatives=...)).')
         if not 0 < pool_fraction <= 1:
             raise ValueError(
                 f'pool_fraction={pool_fraction} is outside (0, 1]. Change '

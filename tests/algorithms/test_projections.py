@@ -5,6 +5,10 @@ from torch import nn
 
 from interclr_plugin.algorithms import projections
 
+NECK_AND_QUEUE = projections.ProjectionReader(
+    query=None, key=None, watch=('neck', '_enqueue'))
+NECK = projections.ProjectionReader(query=None, key=None)
+
 
 class Stock(nn.Module):
 
@@ -23,7 +27,7 @@ def test_calls_are_recorded_and_left_as_they_were():
     """Without it a hook could stay on the model, or change its results."""
     stock, x = Stock(), torch.ones(3, 2)
     expected = stock.loss(x)
-    with projections.recorded_calls(stock, ('neck', '_enqueue')) as calls:
+    with projections.recorded_calls(stock, NECK_AND_QUEUE) as calls:
         found = stock.loss(x)
         stock.loss(x)
     assert torch.equal(found[0][0], expected[0][0])
@@ -41,7 +45,7 @@ def test_nothing_stays_behind_after_an_error():
     """Without it one failed step would leave its recorders behind."""
     stock = Stock()
     with pytest.raises(RuntimeError):
-        with projections.recorded_calls(stock, ('neck', '_enqueue')):
+        with projections.recorded_calls(stock, NECK_AND_QUEUE):
             raise RuntimeError
     assert not stock.neck._forward_hooks
     assert '_enqueue' not in vars(stock)
@@ -59,7 +63,26 @@ def test_a_neck_may_give_a_list_a_tuple_or_a_tensor(kind):
     stock = Stock()
     stock.neck = Neck()
     x = torch.ones(3, 2)
-    with projections.recorded_calls(stock, ('neck', )) as calls:
+    with projections.recorded_calls(stock, NECK) as calls:
+        stock.neck(x)
+    assert torch.equal(calls['neck'][0], x)
+
+
+def test_a_neck_with_several_levels_is_refused():
+    """Without it the first of several levels would be taken in silence."""
+
+    class Levels(nn.Module):
+
+        def forward(self, x):
+            return [x, 2 * x]
+
+    stock, x = Stock(), torch.ones(3, 2)
+    stock.neck = Levels()
+    with projections.recorded_calls(stock, NECK):
+        with pytest.raises(ValueError, match=r'neck gives 2 tensors.*reads 1'
+                           '.*out_indices.*outputs=2'):
+            stock.neck(x)
+    with projections.recorded_calls(stock, NECK._replace(outputs=2)) as calls:
         stock.neck(x)
     assert torch.equal(calls['neck'][0], x)
 
@@ -85,7 +108,7 @@ def test_your_own_algorithm(monkeypatch):
         key=lambda calls, size: calls['neck'][1])
     reader = projections.find_reader(Stock)
     stock, x = Stock(), torch.ones(3, 2)
-    with projections.recorded_calls(stock, reader.watch) as calls:
+    with projections.recorded_calls(stock, reader) as calls:
         stock.neck(x)
         stock.neck(2 * x)
     assert torch.equal(reader.query(calls, 3), stock.neck(x))

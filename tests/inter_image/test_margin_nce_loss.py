@@ -152,6 +152,7 @@ def test_many_negatives_at_a_low_temperature_do_not_overflow():
     (dict(temperature=0.0), ['temperature=0.0', 'above 0']),
     (dict(temperature=-0.1), ['temperature=-0.1', 'above 0']),
     (dict(temperature=math.nan), ['temperature=nan', 'above 0']),
+    (dict(temperature=math.inf), ['temperature=inf', 'finite']),
 ])
 def test_a_bad_argument_is_named(argument, allowed):
     """Without this, a mistyped configuration would train on nonsense, or
