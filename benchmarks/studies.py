@@ -10,6 +10,8 @@ _INTERCLR = _DIGITS.format('interclr-moco')
 _SAMPLER = 'model.inter_image.sampler.'
 _LABELS = 'model.inter_image.labels.'
 _HOOK = 'custom_hooks.0.'
+# The released sampler ranks the whole bank.
+_RELEASED = {_SAMPLER + 'pool': 'exact'}
 
 ALGORITHMS = ('moco', 'densecl', 'simclr', 'simsiam', 'barlowtwins', 'byol',
               'mocov3', 'swav', 'npid')
@@ -26,55 +28,52 @@ STUDIES = {
         'MoCo v2': _MOCO,
         'InterCLR': (_INTERCLR, {}),
     },
-    # Each departure from the released code alone, and all of them.
+    # Each departure from the released code alone.
     'options': {
         'MoCo v2': _MOCO,
-        'as released': (_INTERCLR, {}),
+        'as released': (_INTERCLR, _RELEASED),
+        "pool='candidates'": (_INTERCLR, {}),
         "first_clustering='bank'": (_INTERCLR, {
-            _HOOK + 'first_clustering': 'bank'
+            **_RELEASED, _HOOK + 'first_clustering': 'bank'
         }),
         "geometry='spherical'": (_INTERCLR, {
-            _LABELS + 'geometry': 'spherical'
+            **_RELEASED, _LABELS + 'geometry': 'spherical'
         }),
         "positives='others'": (_INTERCLR, {
-            _SAMPLER + 'positives': 'others'
-        }),
-        "pool='candidates'": (_INTERCLR, {
-            _SAMPLER + 'pool': 'candidates'
+            **_RELEASED, _SAMPLER + 'positives': 'others'
         }),
         'warmup_epochs=10': (_INTERCLR, {
-            _HOOK + 'warmup_epochs': 10
+            **_RELEASED, _HOOK + 'warmup_epochs': 10
         }),
     },
     # The paper's three findings.
     'findings': {
-        'released': (_INTERCLR, {}),
+        'as released': (_INTERCLR, _RELEASED),
         'MoCo v2': _MOCO,
         'offline labels': (_INTERCLR, {
-            _LABELS + 'type': 'OfflineKMeans'
+            **_RELEASED, _LABELS + 'type': 'OfflineKMeans'
         }),
         'hard': (_INTERCLR, {
-            _SAMPLER + 'strategy': 'hard'
+            **_RELEASED, _SAMPLER + 'strategy': 'hard'
         }),
         'random': (_INTERCLR, {
-            _SAMPLER + 'strategy': 'random'
+            **_RELEASED, _SAMPLER + 'strategy': 'random'
         }),
         'semi-easy': (_INTERCLR, {
-            _SAMPLER + 'strategy': 'semi-easy'
+            **_RELEASED, _SAMPLER + 'strategy': 'semi-easy'
         }),
         'margin 0': (_INTERCLR, {
-            'model.inter_image.loss.margin': 0.0
+            **_RELEASED, 'model.inter_image.loss.margin': 0.0
         }),
         'margin 0.2': (_INTERCLR, {
-            'model.inter_image.loss.margin': 0.2
+            **_RELEASED, 'model.inter_image.loss.margin': 0.2
         }),
     },
 }
 # Every stock algorithm alone and with the inter-image branch.
 for _name in ALGORITHMS:
+    _alone = (_algorithm(_name), {'model.inter_weight': 0.0})
     STUDIES[_name] = {
-        'alone': (_algorithm(_name), {
-            'model.inter_weight': 0.0
-        }),
+        'alone': _MOCO if _name == 'moco' else _alone,
         'with InterCLR': (_algorithm(_name), {}),
     }

@@ -10,6 +10,32 @@ from mmengine.runner import Runner
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 NUM_IMAGES = 96
 BATCH = 16
+# The digits configuration of each algorithm and library.
+ALGORITHMS = {
+    f'{path.parent.name}-{path.name.split("_")[0]}': path
+    for path in sorted(CONFIGS.glob('mm*/interclr-*_digits.py'))
+}
+
+
+def small(path, work_dir=None):
+    """Load any digits configuration and shorten its run to 6 steps."""
+    config = Config.fromfile(path)
+    config.work_dir = str(work_dir)
+    config.merge_from_dict({
+        'train_cfg.max_epochs': 1,
+        'train_dataloader.batch_size': BATCH,
+        'train_dataloader.dataset.indices': NUM_IMAGES,
+        'model.inter_image.num_clusters': 6,
+        'model.inter_image.sampler.num_negatives': 16,
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.logger.interval': 1,
+    })
+    if 'queue_len' in config.model:
+        config.model.queue_len = 64
+    if 'memory_bank' in config.model:
+        config.model.memory_bank.length = NUM_IMAGES
+        config.model.neg_num = 16
+    return config
 
 
 def small_config(scope: str,

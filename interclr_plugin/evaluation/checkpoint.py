@@ -29,7 +29,17 @@ def load_state_dict(path: str) -> Dict[str, Tensor]:
         ValueError: The file holds no weights, or more than data.
     """
     with get_local_path(str(path)) as local:
-        checkpoint = _read(local)
+        try:
+            checkpoint = _read(local)
+        except (RuntimeError, EOFError) as error:
+            raise ValueError(
+                f'{path} is not a whole checkpoint: it was cut off, or is '
+                f'another kind of file ({error}). Name another one.'
+            ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, not '
+                         'the weights of a model. Name a checkpoint such as '
+                         'epoch_50.pth.')
     weights = checkpoint.get('state_dict', checkpoint)
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(f'{path} holds no weights, but {list(weights)[:5]}. '

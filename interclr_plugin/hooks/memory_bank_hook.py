@@ -11,6 +11,7 @@ from torch import nn
 
 from ..algorithms.inter_clr import InterCLRMixin
 from ..datasets.centre_view import centre_view, to_model_inputs
+from ..datasets.fingerprint import fingerprint, in_words
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
 from ..inter_image import OfflineKMeans
@@ -38,6 +39,10 @@ class MemoryBankHook(Hook):
             to 256.
         statistics_interval (int): Steps between two measurements of the
             cluster sizes. Defaults to 50.
+        accept_other_images (bool): Resume although the data set's list of
+            images, or its order, is not the checkpoint's. Rows of the bank
+            are an image's by its position, so those of moved images are
+            wrong until they are seen again. Defaults to False: an error.
 
     Raises:
         ValueError: If an argument is outside its range; from the run's start
@@ -55,7 +60,8 @@ class MemoryBankHook(Hook):
                  first_clustering: str = 'extraction',
                  transforms: Optional[Sequence[dict]] = None,
                  batch_size: int = 256,
-                 statistics_interval: int = 50) -> None:
+                 statistics_interval: int = 50,
+                 accept_other_images: bool = False) -> None:
         for name, value, least in (('warmup_epochs', warmup_epochs, 0),
                                    ('batch_size', batch_size, 1),
                                    ('statistics_interval',
@@ -76,6 +82,7 @@ class MemoryBankHook(Hook):
         self.transforms = transforms
         self.batch_size = batch_size
         self.statistics_interval = statistics_interval
+        self.accept_other_images = accept_other_images
 
     def before_run(self, runner: Runner) -> None:
         """Size the bank: buffers need their final size before a resume."""
@@ -92,6 +99,7 @@ class MemoryBankHook(Hook):
         if not model.inter_image.ready:
             model.inter_image.allocate(
                 num_distinct_images(dataset), runner.seed)
+            model.inter_image.images.copy_(fingerprint(dataset))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check a bank that is to be restored, leave out a foreign one."""
@@ -111,6 +119,8 @@ class MemoryBankHook(Hook):
                     'with the data set and inter_image settings of the '
                     'checkpoint, or start a new run from its weights: '
                     'load_from=..., resume=False.')
+        if runner._resume:
+            self._check_images(model, state)
 
     def before_train(self, runner: Runner) -> None:
         """Fill the bank, unless a checkpoint restored it."""
@@ -160,6 +170,20 @@ class MemoryBankHook(Hook):
                 model.inter_image.labels.wants_clustering(epoch):
             self._fill(model, runner)
             self._cluster(model, runner)
+
+    def _check_images(self, model: nn.Module, state: dict) -> None:
+        images = model.inter_image.images
+        before = state.get('inter_image.images', images)
+        if not (self.accept_other_images or before.cpu().equal(images.cpu())):
+            raise ValueError(
+                'Cannot resume: the images or their order changed. '
+                f'Fingerprint in the checkpoint: {in_words(before)}, now: '
+                f'{in_words(images)}. Resume with the data set of the '
+                'checkpoint; start a new run from its weights, load_from=..., '
+                'resume=False; or, if the order is the same, set '
+                "custom_hooks=[dict(type='MemoryBankHook', "
+                'accept_other_images=True)].')
+        state['inter_image.images'] = images.clone()
 
     def _fill(self, model: nn.Module, runner: Runner) -> None:
         branch = model.inter_image

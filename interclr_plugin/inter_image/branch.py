@@ -54,10 +54,11 @@ class InterImageBranch(BaseModule):
         self.sampler = _build(sampler, 'PairSampler')
         self.loss = _build(loss, 'MarginNCELoss')
         self.random = RandomStream()
-        # Flags that must survive a resume; `fault` is the first step with
-        # bad input, or -1.
+        # What must survive a resume: whether the bank is clustered, the first
+        # step with bad input (or -1), and which images the rows belong to.
         self.register_buffer('ready', torch.zeros((), dtype=torch.long))
         self.register_buffer('fault', torch.full((), -1, dtype=torch.long))
+        self.register_buffer('images', torch.zeros(32, dtype=torch.uint8))
 
     def allocate(self, num_images: int, seed: int) -> None:
         """Give all state its final size; to be done before a resume.

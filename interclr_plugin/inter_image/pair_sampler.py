@@ -40,11 +40,12 @@ class PairSampler(nn.Module):
             released, or half of the pool where the data set is too small for
             that.
         pool_fraction (float): P / N, in (0, 1]. Defaults to 0.1.
-        pool (str): How the two semi strategies find their pool. ``'exact'``
-            ranks all images. ``'candidates'`` draws K / pool_fraction images
-            for the whole batch and takes the K nearest (or furthest) of
-            them: the same draw up to sampling error, at a cost that does not
-            grow with N. Defaults to ``'exact'``.
+        pool (str): How the two semi strategies find their pool.
+            ``'candidates'`` draws K / pool_fraction images for the whole
+            batch and takes the K nearest (or furthest) of them: the same
+            draw as the pool's up to sampling error, at a cost that does not
+            grow with N. ``'exact'`` ranks all images, as released. Defaults
+            to ``'candidates'``.
         positives (str): ``'others'`` never draws the query's own stale row,
             unless it is alone in its cluster; ``'all'`` may, as released.
             Defaults to ``'all'``.
@@ -57,7 +58,7 @@ class PairSampler(nn.Module):
     """
 
     STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
-    POOLS = ('exact', 'candidates')
+    POOLS = ('candidates', 'exact')
     POSITIVES = ('all', 'others')
 
     def __init__(self,
@@ -65,7 +66,7 @@ class PairSampler(nn.Module):
                  strategy: str = 'semi-hard',
                  num_negatives: Optional[int] = None,
                  pool_fraction: float = 0.1,
-                 pool: str = 'exact',
+                 pool: str = 'candidates',
                  positives: str = 'all') -> None:
         super().__init__()
         for name, value, known in (('strategy', strategy, self.STRATEGIES),

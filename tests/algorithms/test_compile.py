@@ -3,8 +3,7 @@ import shutil
 
 import pytest
 from mmengine.hooks import Hook
-from small_run import CONFIGS, runner_of, small_config
-from test_every_algorithm import small
+from small_run import CONFIGS, runner_of, small, small_config
 
 
 class Losses(Hook):

@@ -4,40 +4,21 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from small_run import BATCH, CONFIGS, NUM_IMAGES, fake_batch, runner_of
-
-FILES = {
-    f'{path.parent.name}-{path.name.split("_")[0]}': path
-    for path in sorted(CONFIGS.glob('mm*/interclr-*_digits.py'))
-}
-
+from small_run import (
+    ALGORITHMS,
+    BATCH,
+    CONFIGS,
+    NUM_IMAGES,
+    fake_batch,
+    runner_of,
+    small,
+)
 
 ABLATIONS = {
     f'{path.parts[-3]}-{path.name.split("_")[0]}': path
     for path in sorted(CONFIGS.glob('mm*/ablations/*.py'))
 }
-
-
-def small(path, work_dir=None):
-    config = Config.fromfile(path)
-    config.work_dir = str(work_dir)
-    config.merge_from_dict({
-        'train_cfg.max_epochs': 1,
-        'train_dataloader.batch_size': BATCH,
-        'train_dataloader.dataset.indices': NUM_IMAGES,
-        'model.inter_image.num_clusters': 6,
-        'model.inter_image.sampler.num_negatives': 16,
-        'default_hooks.checkpoint.interval': 1,
-        'default_hooks.logger.interval': 1,
-    })
-    if 'queue_len' in config.model:
-        config.model.queue_len = 64
-    if 'memory_bank' in config.model:
-        config.model.memory_bank.length = NUM_IMAGES
-        config.model.neg_num = 16
-    return config
 
 
 def build(config, seed=0):
@@ -55,7 +36,7 @@ def with_bank(model):
     return model
 
 
-@pytest.fixture(params=FILES.values(), ids=FILES.keys())
+@pytest.fixture(params=ALGORITHMS.values(), ids=ALGORITHMS.keys())
 def config(request, tmp_path):
     """Each delivered digits configuration of InterCLR, cut down."""
     return small(request.param, tmp_path)

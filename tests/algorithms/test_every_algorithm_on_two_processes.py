@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 import torch.distributed as torch_dist
-from test_every_algorithm import FILES, small
+from small_run import ALGORITHMS, runner_of, small
 from torch import multiprocessing
 
 pytestmark = pytest.mark.slow
@@ -18,8 +18,7 @@ def run(rank, folder):
         init_method=f'file://{folder}/store',
         rank=rank,
         world_size=2)
-    from small_run import runner_of
-    for name, path in FILES.items():
+    for name, path in ALGORITHMS.items():
         config = small(path, folder / name)
         config.launcher = 'pytorch'
         config.model_wrapper_cfg = dict(
@@ -45,7 +44,7 @@ def test_copies_stay_equal(tmp_path):
     """Without it the processes' banks, labels or weights could part with one
     of the algorithms: each gives its projections in another way."""
     multiprocessing.spawn(run, (tmp_path, ), nprocs=2)
-    for name in FILES:
+    for name in ALGORITHMS:
         first, second = (
             torch.load(tmp_path / f'{name}.{rank}.pth', weights_only=True)
             for rank in range(2))

@@ -1,0 +1,191 @@
+"""A stopped run, resumed, ends as one that never stopped."""
+import random
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+from mmengine import dist
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+
+_KEY = 'random_states'
+
+
+@HOOKS.register_module()
+class ExactResumeHook(Hook):
+    """Save what mmengine leaves out of a checkpoint, and look at its files.
+
+    mmengine saves weights, optimizer, schedule and log, but no random state:
+    the augmentation and MoCo's shuffling go on otherwise after a resume. With
+    this hook the states of Python, NumPy and torch (and of each process's
+    GPU) are in every checkpoint, and a run that is resumed from the end of an
+    epoch gives the same bits as one that was never stopped.
+
+    That holds on the CPU, for ``EpochBasedTrainLoop``, with any number of
+    loader workers as long as ``persistent_workers=False``, on as many
+    processes as before. It does not hold
+
+    - on CUDA, where some sums have no fixed order;
+    - with ``persistent_workers=True``: what the workers drew so far is lost;
+    - with ``IterBasedTrainLoop``, which fetches a batch before any hook can
+      act;
+    - on another number of processes: batches are other ones then. The run
+      goes on with fresh random numbers and says so; bank and labels are
+      kept.
+
+    At a resume the checkpoint's file is looked at first. mmengine writes it
+    in place, so a process killed while saving leaves a part of one: with
+    ``--resume`` alone the run then goes on from the last whole checkpoint in
+    its folder.
+
+    Raises:
+        ValueError: At a resume, if the file that was named is no whole
+            checkpoint.
+
+    Source: mmengine 0.10.7 ``runner.Runner.resume`` and
+    ``hooks.CheckpointHook``.
+    """
+
+    # After everything else that may draw at an epoch's end, and before
+    # CheckpointHook (90).
+    priority = 85
+
+    def __init__(self) -> None:
+        self._captured: Optional[List[dict]] = None
+        self._restored: Optional[List[dict]] = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Make sure that there is a whole file to resume from."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
+                runner.logger.warning(
+                    'max_keep_ckpts=1 deletes the last checkpoint before it '
+                    'writes the next: a run killed in between has none. Set '
+                    'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
+        if not runner._resume:
+            return
+        if runner._load_from is not None:
+            named = Path(runner._load_from)
+            if named.is_file() and not is_whole(named):
+                raise ValueError(_NOT_WHOLE.format(named))
+            return
+        latest = find_latest_checkpoint(runner.work_dir)
+        if latest is None or is_whole(Path(latest)):
+            return
+        whole = last_whole_checkpoint(Path(runner.work_dir))
+        if whole is None:
+            raise ValueError(
+                _NOT_WHOLE.format(latest) + ' No other checkpoint is in '
+                f'{runner.work_dir}: start anew without --resume.')
+        runner.logger.warning(
+            f'{latest} is not a whole checkpoint; resuming from {whole}.')
+        runner._load_from = str(whole)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if runner._resume:
+            self._restored = checkpoint.get(_KEY)
+            if self._restored is None:
+                runner.logger.warning(
+                    'The checkpoint has no random states (it was saved '
+                    'without ExactResumeHook): the run goes on with fresh '
+                    'random numbers.')
+
+    def before_train(self, runner: Runner) -> None:
+        """Put the random states back, as late as can be."""
+        # mmengine built the sampler before it knew the checkpoint's seed.
+        sampler = getattr(runner.train_dataloader, 'sampler', None)
+        if runner._resume and hasattr(sampler, 'seed'):
+            sampler.seed = runner.seed
+        states, self._restored = self._restored, None
+        if states is None:
+            return
+        if len(states) != dist.get_world_size():
+            runner.logger.warning(
+                f'The checkpoint is of {len(states)} processes and this run '
+                f'has {dist.get_world_size()}: it goes on with fresh random '
+                'numbers, and its batches differ from those of an '
+                'uninterrupted run.')
+            return
+        restore(states[dist.get_rank()])
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        # Here, where all processes are: only one of them saves.
+        self._captured = dist.all_gather_object(capture())
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if self._captured is not None:
+            checkpoint[_KEY] = self._captured
+
+
+_NOT_WHOLE = (
+    '{} is not a whole checkpoint: it was cut off while it was written, or is '
+    'another kind of file. Name another one: load_from=..., resume=True.')
+
+
+def capture() -> Dict[str, Any]:
+    """Take this process's random states.
+
+    Returns:
+        dict: Of tensors and plain numbers, which load with ``weights_only``.
+    """
+    name, keys, *rest = np.random.get_state()
+    version, numbers, gauss = random.getstate()
+    states = dict(
+        python=[version, torch.tensor(numbers), gauss],
+        numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest],
+        torch=torch.get_rng_state())
+    if torch.cuda.is_available():
+        states['cuda'] = torch.cuda.get_rng_state()
+    return states
+
+
+def restore(states: Dict[str, Any]) -> None:
+    """Go on from random states that :func:`capture` took.
+
+    Args:
+        states (dict): Tensors on any device.
+    """
+    version, numbers, gauss = states['python']
+    random.setstate((version, tuple(numbers.tolist()), gauss))
+    name, keys, *rest = states['numpy']
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(states['torch'].cpu())
+    if 'cuda' in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states['cuda'].cpu())
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a file is an archive as ``torch.save`` ends it.
+
+    Args:
+        path (Path): A file, or nothing.
+
+    Returns:
+        bool: False for a part of a checkpoint, as a killed process leaves
+        it: the table of contents stands at the end.
+    """
+    if not (path.is_file() and zipfile.is_zipfile(path)):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith('data.pkl') for name in archive.namelist())
+
+
+def last_whole_checkpoint(folder: Path) -> Optional[Path]:
+    """Find the newest whole ``epoch_*.pth`` or ``iter_*.pth``.
+
+    Args:
+        folder (Path): A run's.
+
+    Returns:
+        Path, optional: None if there is none.
+    """
+    found = [
+        path for pattern in ('epoch_*.pth', 'iter_*.pth')
+        for path in folder.glob(pattern) if is_whole(path)
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,79 @@
+"""A run that was stopped and resumed ends as one that never stopped."""
+import itertools
+
+import pytest
+import torch
+from resumed_run import differences, run
+from small_run import CONFIGS, small
+
+EPOCHS, STEPS = 3, 6
+# Enough of what may be combined for every run of the tests; the rest is slow.
+QUICK = [('mmselfsup', 'moco', 'OnlineKMeans', 0, 1),
+         ('mmpretrain', 'simclr', 'OfflineKMeans', 2, 1)]
+ALL = list(
+    itertools.product(['mmselfsup', 'mmpretrain'], ['moco', 'simclr'],
+                      ['OnlineKMeans', 'OfflineKMeans'], [0, 2], [1, 2]))
+COMBINATIONS = [
+    pytest.param(*c, marks=[] if c in QUICK else [pytest.mark.slow])
+    for c in ALL
+]
+
+
+def make(folder, scope, algorithm, labels, workers, world, hook=True):
+    name = f'interclr-{algorithm}_resnet18_1xb64-coslr-50e_digits.py'
+    config = small(CONFIGS / scope / name, folder)
+    config.merge_from_dict({
+        'train_cfg.max_epochs': EPOCHS,
+        'train_dataloader.num_workers': workers,
+        'train_dataloader.batch_size': 16 // world,
+        'model.backbone.base_channels': 4,
+        'model.backbone.stem_channels': 4,
+        'model.neck.in_channels': 32,
+    })
+    config.model.inter_image.labels = dict(type=labels)
+    if algorithm == 'simclr':
+        config.model.neck.norm_cfg = dict(type='BN1d')
+    config.custom_hooks = [dict(type='MemoryBankHook')]
+    if hook:
+        config.custom_hooks.append(dict(type='ExactResumeHook'))
+    return config
+
+
+def load(folder, epoch=EPOCHS):
+    return torch.load(folder / f'epoch_{epoch}.pth', map_location='cpu',
+                      weights_only=False)
+
+
+@pytest.mark.parametrize('scope, algorithm, labels, workers, world',
+                         COMBINATIONS)
+def test_stopped_or_killed(tmp_path, scope, algorithm, labels, workers,
+                           world):
+    """Without it a resume could lose weights, optimizer, schedule, queue,
+    bank, labels, counters or random states, each of them in silence."""
+    whole = make(tmp_path / 'whole', scope, algorithm, labels, workers, world)
+    assert run(whole, world) == [0] * world
+    # At an epoch's end; and in mid-epoch, by a kill.
+    for kind, step in (('stop', 2 * STEPS), ('kill', 2 * STEPS + 3)):
+        folder = tmp_path / kind
+        config = make(folder, scope, algorithm, labels, workers, world)
+        codes = run(config, world, stop=(step, kind))
+        assert all(code not in (0, None) for code in codes)
+        assert not (folder / f'epoch_{EPOCHS}.pth').exists()
+        config.resume = True
+        assert run(config, world) == [0] * world
+        found = list(differences(load(tmp_path / 'whole'), load(folder)))
+        assert not found, (kind, found)
+
+
+def test_without_the_hook_it_is_not_exact(tmp_path):
+    """The control: if this run were equal too, the test above could not
+    fail, or the hook would not be needed."""
+    setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
+    run(make(tmp_path / 'whole', *setting, hook=False))
+    config = make(tmp_path / 'stop', *setting, hook=False)
+    run(config, stop=(2 * STEPS, 'stop'))
+    config.resume = True
+    run(config)
+    whole, resumed = load(tmp_path / 'whole'), load(tmp_path / 'stop')
+    assert any('backbone' in name for name in differences(whole, resumed))
+
