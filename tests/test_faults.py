@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import Hook
 from resumed_run import PROCESSES, run
 from small_run import NUM_IMAGES, runner_of, small_config
 
@@ -217,7 +217,7 @@ def test_a_process_that_dies_ends_the_others(scope, tmp_path):
 
 
 # data
-def folder_of_images(root, count=40):
+def folder_of_images(root, count=80):
     random = np.random.default_rng(0)
     (root / 'train' / 'a').mkdir(parents=True)
     for number in range(count):
@@ -246,7 +246,7 @@ def test_images_that_changed_are_noticed_at_a_resume(scope, tmp_path):
     """Without it rows of the bank would belong to other images."""
     images = folder_of_images(tmp_path / 'images')
     config = on_files(scope, images, tmp_path / 'run')
-    run(config, stop=(2, 'stop'))
+    run(config, stop=(7, 'stop'))
     config.resume = True
     # The same number of files, in another order.
     (images / 'train' / 'a' / '000.png').rename(images / 'train' / 'a' /
@@ -266,7 +266,8 @@ def test_images_may_move(scope, tmp_path):
     """Without it the same images on another disk would be refused."""
     images = folder_of_images(tmp_path / 'images')
     config = on_files(scope, images, tmp_path / 'run')
-    run(config, stop=(2, 'stop'))
+    run(config, stop=(7, 'stop'))
+    assert (tmp_path / 'run' / 'epoch_1.pth').exists()
     images.rename(tmp_path / 'moved')
     config.train_dataloader.dataset.data_root = str(tmp_path / 'moved')
     config.resume = True
@@ -292,26 +293,21 @@ def test_an_unreadable_image_does_not_mix_rows(scope, tmp_path):
     (images / 'train' / 'a' / '007.png').write_bytes(b'')
     seen = {}
 
-    class Watch(CheckpointHook):
-        priority = 'VERY_LOW'
+    class Watch(Hook):
 
-        def __init__(self):
-            pass
-
-        def before_train(self, runner):
-            seen['before'] = runner.model.inter_image.bank.features.clone()
-
-        before_run = after_train = after_train_epoch = lambda *a: None
+        def before_train_iter(self, runner, *args, **kwargs):
+            features = runner.model.inter_image.bank.features
+            seen.setdefault('before', features.clone())
 
         def after_train_iter(self, runner, *args, **kwargs):
             seen['after'] = runner.model.inter_image.bank.features.clone()
 
     runner = runner_of(config)
-    runner._hooks.append(Watch())
+    runner.register_hook(Watch())
     runner.train()
     moved = (seen['before'] != seen['after']).any(1)
     assert not moved[7]
-    assert moved.sum() > 30
+    assert moved.sum() > 60
 
 
 def test_an_unreadable_image_is_named_by_the_first_extraction(

@@ -40,10 +40,10 @@ def test_the_backbone_alone(scope, checkpoint, tmp_path):
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, '-m', 'interclr_plugin.publish', *map(str, arguments)],
-        capture_output=True,
-        text=True)
+    module = [sys.executable, '-m', 'interclr_plugin.publish']
+    return subprocess.run([*module, *map(str, arguments)],
+                          capture_output=True,
+                          text=True)
 
 
 def test_nothing_is_written_over(tmp_path):

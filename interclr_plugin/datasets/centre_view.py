@@ -74,8 +74,23 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = Compose(view + [_as_only_view] + after)
+    copied.pipeline = _Strict(view + [_as_only_view] + after)
     return copied
+
+
+class _Strict(Compose):
+    """Name the image that a transform gives up, where Compose gives None."""
+
+    def __call__(self, data: dict) -> dict:
+        name = data.get('img_path', f"number {data.get('sample_idx')}")
+        results = super().__call__(data)
+        if results is None:
+            raise ValueError(
+                f'The image {name} cannot be read, and every image needs its '
+                'feature before training starts. Mend or remove it; or '
+                "cluster what the first epoch can read: custom_hooks=[dict("
+                "type='MemoryBankHook', first_clustering='bank')].")
+        return results
 
 
 def to_model_inputs(model: torch.nn.Module, batch: dict) -> torch.Tensor:

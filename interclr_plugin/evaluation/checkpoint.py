@@ -31,10 +31,12 @@ def load_state_dict(path: str) -> Dict[str, Tensor]:
     with get_local_path(str(path)) as local:
         try:
             checkpoint = _read(local)
-        except (RuntimeError, EOFError) as error:
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # whatever the bytes of a file lead to
             raise ValueError(
                 f'{path} is not a whole checkpoint: it was cut off, or is '
-                f'another kind of file ({error}). Name another one.'
+                f'another kind of file ({error!r}). Name another one.'
             ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, not '

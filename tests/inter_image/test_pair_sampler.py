@@ -26,6 +26,8 @@ def unit_rows(num_rows, feat_dim=6, seed=0):
 
 
 def sampler_for(num_images, strategy='semi-hard', **arguments):
+    # The pool's exact rules; candidates have tests of their own.
+    arguments.setdefault('pool', 'exact')
     sampler = PairSampler(strategy=strategy, **arguments)
     sampler.allocate(num_images)
     return sampler
