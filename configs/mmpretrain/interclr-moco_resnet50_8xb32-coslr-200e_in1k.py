@@ -11,4 +11,7 @@ _base_ = 'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'
 custom_imports = dict(imports=['interclr_plugin'], allow_failed_imports=False)
 model = dict(
     type='InterCLR', algorithm='MoCo', inter_image=dict(num_clusters=10000))
-custom_hooks = [dict(type='MemoryBankHook')]
+custom_hooks = [
+    dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
+]

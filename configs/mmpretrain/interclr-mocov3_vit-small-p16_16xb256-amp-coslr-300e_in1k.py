@@ -12,4 +12,7 @@ model = dict(
     type='InterCLR',
     algorithm='MoCoV3',
     inter_image=dict(num_clusters=10000))
-custom_hooks = [dict(type='MemoryBankHook')]
+custom_hooks = [
+    dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
+]

@@ -37,6 +37,7 @@ model = dict(
             with_last_bias=True)))
 custom_hooks = [
     dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
     # Only parameter groups marked with fix_lr keep their rate.
     dict(type='SimSiamHook', priority='HIGH', fix_pred_lr=True, lr=0.03),
 ]

@@ -27,3 +27,4 @@ model = dict(
         type='ContrastiveHead',
         loss=dict(type='CrossEntropyLoss'),
         temperature=0.2))
+custom_hooks = [dict(type='ExactResumeHook')]

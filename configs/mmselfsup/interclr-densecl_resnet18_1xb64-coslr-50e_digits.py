@@ -32,5 +32,6 @@ model = dict(
         temperature=0.2))
 custom_hooks = [
     dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
     dict(type='DenseCLHook', start_iters=100),
 ]

@@ -12,4 +12,8 @@ model = dict(
     type='InterCLR',
     algorithm='SimSiam',
     inter_image=dict(num_clusters=10000))
-custom_hooks = [*_base_.custom_hooks, dict(type='MemoryBankHook')]
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
+]

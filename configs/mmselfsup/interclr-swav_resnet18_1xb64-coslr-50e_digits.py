@@ -33,6 +33,7 @@ model = dict(
             num_crops=[2])))
 custom_hooks = [
     dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
     dict(
         type='SwAVHook',
         priority='VERY_HIGH',

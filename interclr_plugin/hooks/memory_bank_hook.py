@@ -1,7 +1,7 @@
 """The hook that gives the inter-image branch its data and its cadence."""
 from typing import Optional, Sequence
 
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -95,6 +95,12 @@ class MemoryBankHook(Hook):
                 'memory bank included. Add broadcast_buffers=False to '
                 'model_wrapper_cfg.')
         dataset = runner.train_dataloader.dataset
+        if len(runner.train_dataloader) == 0:
+            raise ValueError(
+                f'{len(dataset)} images give no batch of '
+                f'{runner.train_dataloader.batch_size} and more on '
+                f'{get_world_size()} processes. Lower train_dataloader=dict('
+                'batch_size=...), or keep the last batch: drop_last=False.')
         turn_on_sample_index(dataset, runner.logger)
         if not model.inter_image.ready:
             model.inter_image.allocate(

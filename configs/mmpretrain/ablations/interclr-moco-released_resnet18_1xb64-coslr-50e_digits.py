@@ -25,5 +25,6 @@ model = dict(
         loss=dict(margin=-0.5, margin_type='cosine', temperature=0.2)))
 custom_hooks = [
     dict(
-        type='MemoryBankHook', first_clustering='extraction', warmup_epochs=0)
+        type='MemoryBankHook', first_clustering='extraction', warmup_epochs=0),
+    dict(type='ExactResumeHook'),
 ]

@@ -19,7 +19,10 @@ model = dict(
         zero_init_residual=False),
     # 125 images a cluster.
     inter_image=dict(num_clusters=400))
-custom_hooks = [dict(type='MemoryBankHook')]
+custom_hooks = [
+    dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
+]
 
 view_pipeline = [
     dict(

@@ -5,4 +5,7 @@
 #       --work-dir work_dirs/ablation_warmup10 --gpus 0
 _base_ = '../interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
 
-custom_hooks = [dict(type='MemoryBankHook', warmup_epochs=10)]
+custom_hooks = [
+    dict(type='MemoryBankHook', warmup_epochs=10),
+    dict(type='ExactResumeHook'),
+]
