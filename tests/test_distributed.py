@@ -97,10 +97,14 @@ def train(branch, mine, bad_rank=None):
     """
     repairs, negatives, losses = 0, [], []
 
-    def keep(module, inputs, pairs):
-        negatives.append(pairs.negatives.clone())
+    compare = branch.sampler.compare
 
-    branch.sampler.register_forward_hook(keep)
+    def keep(*args):
+        pairs = compare(*args)
+        negatives.append(pairs.negatives.clone())
+        return pairs
+
+    branch.sampler.compare = keep
     for step in range(STEPS):
         query, key, index = (part[mine] for part in batch_for_test(step))
         query = query.clone().requires_grad_()

@@ -32,6 +32,9 @@ class InterImageBranch(BaseModule):
         sampler (dict, optional): :class:`PairSampler`.
         loss (dict, optional): :class:`MarginNCELoss`. Each of these four
             defaults to None: as released, sized to the data.
+        queries_at_once (int, optional): Queries compared at a time, to bound
+            the memory that a step needs; the loss is the same. Defaults to
+            None: all of the batch.
 
     Source: METHOD.md 1-5.
     """
@@ -44,8 +47,14 @@ class InterImageBranch(BaseModule):
                  bank: Optional[dict] = None,
                  labels: Optional[dict] = None,
                  sampler: Optional[dict] = None,
-                 loss: Optional[dict] = None) -> None:
+                 loss: Optional[dict] = None,
+                 queries_at_once: Optional[int] = None) -> None:
         super().__init__()
+        if queries_at_once is not None and queries_at_once < 1:
+            raise ValueError(
+                f'queries_at_once={queries_at_once} must be at least 1. '
+                'Change inter_image=dict(queries_at_once=...).')
+        self.queries_at_once = queries_at_once
         self.feat_dim = feat_dim
         self.num_images = num_images
         self.bank = _build(bank, 'MemoryBank')
@@ -149,16 +158,31 @@ class InterImageBranch(BaseModule):
         self._require_bank()
         self._require_width('query', query)
         with torch.autocast(query.device.type, enabled=False):
-            leaf = query.detach().float().requires_grad_()
+            loss, gradient = self._loss_and_gradient(query, safe)
+        loss = _KnownGradient.apply(query, loss, gradient)
+        return loss, self.update(key, index, query)
+
+    def _loss_and_gradient(self, query: Tensor,
+                           index: Tensor) -> Tuple[Tensor, Tensor]:
+        features, labels = self.bank.features, self.labels.labels
+        draw = self.sampler.draw(index, labels, self.random.own(),
+                                 self.labels.members)
+        losses, gradients = [], []
+        size = self.queries_at_once or len(query)
+        for leaf, some, positive in zip(query.detach().float().split(size),
+                                        index.split(size),
+                                        draw.positive.split(size)):
+            leaf.requires_grad_()
             with torch.enable_grad():
-                pairs = self.sampler(
-                    F.normalize(leaf, dim=1), safe, self.bank.features,
-                    self.labels.labels, self.random.own())
+                pairs = self.sampler.compare(
+                    F.normalize(leaf, dim=1), some, features, labels,
+                    draw._replace(positive=positive))
                 loss = self.loss(pairs.positive_similarity,
                                  pairs.negative_similarity, pairs.valid)
-                gradient, = torch.autograd.grad(loss, leaf)
-        loss = _KnownGradient.apply(query, loss.detach(), gradient)
-        return loss, self.update(key, index, query)
+                loss = loss * (len(leaf) / len(query))
+                gradients.append(torch.autograd.grad(loss, leaf)[0])
+            losses.append(loss.detach())
+        return torch.stack(losses).sum(), torch.cat(gradients)
 
     @torch.compiler.disable
     @torch.no_grad()
@@ -202,8 +226,9 @@ class InterImageBranch(BaseModule):
         first = first_occurrence(index)
         rows = torch.where(good, rows[first], self.bank.features[index])
         labels = torch.where(good, labels[first], self.labels.labels[index])
+        self.labels.before_write(index, self.bank.features)
         self.bank.write(index, rows)
-        changed = self.labels.write(index, labels)
+        changed = self.labels.write(index, labels, self.bank.features)
         step = self.random.current_step()
         self.fault.copy_(
             torch.where(good | (self.fault >= 0), self.fault, step))

@@ -12,8 +12,12 @@ from torch import Tensor
 
 from ..distributed import shard
 
-# Rows x clusters of one product: 16 Mi floats are 64 MiB.
+# Rows x clusters of one product: 16 Mi floats are 64 MiB. Rows and groups
+# that are looked at together keep to about as much.
 _CHUNK_ELEMENTS = 1 << 24
+_CHUNK_ROWS = 1 << 15
+_CHUNK_GROUPS = 1 << 10
+_SAMPLED_ROWS = 128
 
 # Distance to the means, or angle to the means scaled to unit length.
 GEOMETRIES = ('plain', 'spherical')
@@ -41,33 +45,28 @@ def assign(features: Tensor,
         bias = bias.masked_fill(~allowed, -torch.inf)
     rows = max(1, _CHUNK_ELEMENTS // len(centroids))
     return torch.cat([
-        torch.addmm(bias, chunk, centroids.t()).argmax(1)
+        torch.addmm(bias, chunk.float(), centroids.t()).argmax(1)
         for chunk in features.split(rows)
     ])
 
 
-def means_of_members(features: Tensor,
-                     labels: Tensor,
-                     centroids: Tensor,
-                     members: Optional[Tensor] = None) -> Tensor:
+def means_of_members(features: Tensor, labels: Tensor,
+                     centroids: Tensor) -> Tensor:
     """Compute each cluster's mean; one without members keeps its centroid.
 
     Args:
         features (Tensor): (N, D).
         labels (Tensor): (N,) cluster numbers.
         centroids (Tensor): (C, D) present centroids.
-        members (Tensor, optional): (n,) positions of the only rows to look
-            at, the same on every process. Defaults to all rows.
 
     Returns:
         Tensor: (C, D).
     """
-    num_rows = len(labels) if members is None else len(members)
-    mine = shard(num_rows)
-    if members is not None:
-        mine = members[mine]
+    mine = shard(len(labels))
     sums = torch.zeros_like(centroids)
-    sums.index_add_(0, labels[mine], features[mine])
+    for rows, numbers in zip(features[mine].split(_CHUNK_ROWS),
+                             labels[mine].split(_CHUNK_ROWS)):
+        sums.index_add_(0, numbers, rows.float())
     sizes = torch.bincount(labels[mine], minlength=len(centroids))
     dist.all_reduce(sums)
     dist.all_reduce(sizes)
@@ -114,31 +113,40 @@ def apportion(sizes: Tensor, count: int) -> Tensor:
     return result
 
 
-def principal_axes(features: Tensor, group: Tensor, num_groups: int,
+def principal_axes(features: Tensor, members: Tensor, sizes: Tensor,
                    generator: torch.Generator) -> Tensor:
     """Find the direction of largest spread of several groups at once.
 
+    Of a group with more than 128 rows, 128 evenly spaced ones are looked at:
+    a cut needs no more precision, and the cost stays in bounds.
+
     Args:
-        features (Tensor): (n, D).
-        group (Tensor): (n,) group of each row.
-        num_groups (int): G.
+        features (Tensor): (N, D).
+        members (Tensor): (n,) rows, group after group.
+        sizes (Tensor): (G,) rows of each group, summing to n.
         generator (torch.Generator): For the starting directions.
 
     Returns:
-        Tensor: (n,) each row's coordinate on its group's axis, from the
-        group's mean.
+        Tensor: (G, D) unit vectors.
     """
-    zeros = features.new_zeros(num_groups, features.shape[1])
-    sizes = torch.bincount(group, minlength=num_groups).unsqueeze(1)
-    mean = zeros.index_add(0, group, features) / sizes
-    centred = features - mean[group]
-    axis = torch.randn(
-        zeros.shape, generator=generator, device=zeros.device).to(zeros)
-    for _ in range(10):  # power iterations; a cut needs no more precision
-        coordinate = (centred * axis[group]).sum(1, keepdim=True)
-        axis = zeros.index_add(0, group, centred * coordinate)
-        axis = torch.nn.functional.normalize(axis, dim=1)
-    return (centred * axis[group]).sum(1)
+    axes = torch.randn(
+        len(sizes),
+        features.shape[1],
+        generator=generator,
+        device=features.device)
+    start = sizes.cumsum(0) - sizes
+    number = torch.arange(_SAMPLED_ROWS, device=features.device)
+    place = start.unsqueeze(1) + number * sizes.unsqueeze(1) // _SAMPLED_ROWS
+    for some in torch.arange(
+            len(sizes), device=features.device).split(_CHUNK_GROUPS):
+        rows = features[members[place[some]]].float()  # (g, 128, D)
+        rows = rows - rows.mean(1, keepdim=True)
+        axis = axes[some].unsqueeze(2)
+        for _ in range(10):  # power iterations
+            axis = rows.transpose(1, 2) @ (rows @ axis)
+            axis = torch.nn.functional.normalize(axis, dim=1)
+        axes[some] = axis.squeeze(2)
+    return axes
 
 
 def refill(features: Tensor, labels: Tensor, num_clusters: int,
@@ -167,15 +175,25 @@ def refill(features: Tensor, labels: Tensor, num_clusters: int,
     if not len(empty):
         return labels
     cuts = apportion(sizes, len(empty))  # (C,)
-    members = (cuts > 0)[labels].nonzero().flatten()  # (n,)
-    donors, group = labels[members].unique(return_inverse=True)  # (G,), (n,)
-    coordinate = principal_axes(features[members], group, len(donors),
-                                generator)
+    donors = (cuts > 0).nonzero().flatten()  # (G,)
+    size, cut = sizes[donors], cuts[donors]
+    number = torch.zeros_like(sizes)
+    number[donors] = torch.arange(1, len(donors) + 1, device=labels.device)
+    group = number[labels]  # (N,) of a donor's members, 0 elsewhere
+    members = group.nonzero().flatten()  # (n,)
+    group = group[members] - 1
+    order = torch.argsort(group, stable=True)
+    members, group = members[order], group[order]
+
+    axes = principal_axes(features, members, size, generator)
+    coordinate = torch.cat([
+        (features[some].float() * axes[its]).sum(1)
+        for some, its in zip(
+            members.split(_CHUNK_ROWS), group.split(_CHUNK_ROWS))
+    ])
     order = torch.argsort(coordinate, stable=True)
     order = order[torch.argsort(group[order], stable=True)]
     members, group = members[order], group[order]
-
-    size, cut = sizes[donors], cuts[donors]
     start = size.cumsum(0) - size
     rank = torch.arange(len(group), device=group.device) - start[group]
     # The first piece keeps the donor's number; the others take empty ones.
@@ -224,7 +242,7 @@ def fit(features: Tensor,
     mine = shard(num_rows)
     start = torch.randperm(
         num_rows, generator=generator, device=features.device)
-    centroids = features[start[:num_clusters]]
+    centroids = features[start[:num_clusters]].float()
     for _ in range(iterations):
         if geometry == 'spherical':
             compared = torch.nn.functional.normalize(centroids, dim=1)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from . import kmeans
 from .pseudo_labels import PseudoLabels, check_least
+from .running_means import RunningMeans
 
 # Released: 20 members of 128 on average.
 _RELEASED_MIN_SIZE = 20
@@ -37,6 +38,11 @@ class OfflineKMeans(PseudoLabels):
 
     def assign(self, index: Tensor, rows: Tensor) -> Tensor:
         return self.labels[index]
+
+    def write(self, index: Tensor, labels: Tensor,
+              features: Tensor) -> Tensor:
+        # The labels are those that stand there.
+        return torch.zeros_like(self.centroids[0, 0])
 
     def wants_clustering(self, epoch: int) -> bool:
         return epoch % self.interval == 0
@@ -79,6 +85,7 @@ class OnlineKMeans(PseudoLabels):
         self.centroid_interval = centroid_interval
         self.small_cluster_interval = small_cluster_interval
         self._asked_min_size = min_cluster_size
+        self._means = RunningMeans()
 
     def allocate(self, num_images: int, feat_dim: int) -> None:
         super().allocate(num_images, feat_dim)
@@ -102,6 +109,16 @@ class OnlineKMeans(PseudoLabels):
     def assign(self, index: Tensor, rows: Tensor) -> Tensor:
         return kmeans.assign(rows, self.compared_centroids())
 
+    def before_write(self, index: Tensor, features: Tensor) -> None:
+        self._means.start(features, self.labels, self.num_clusters)
+        self._means.take_out(index, features, self.labels)
+
+    def write(self, index: Tensor, labels: Tensor,
+              features: Tensor) -> Tensor:
+        changed = super().write(index, labels, features)
+        self._means.put_back(index, features, self.labels)
+        return changed
+
     def after_step(self, step: int, features: Tensor,
                    generator: torch.Generator) -> None:
         if step % self.small_cluster_interval == 0:
@@ -115,8 +132,8 @@ class OnlineKMeans(PseudoLabels):
         Args:
             features (Tensor): (N, D) the bank.
         """
-        self.centroids.copy_(
-            kmeans.means_of_members(features, self.labels, self.centroids))
+        self._means.start(features, self.labels, self.num_clusters)
+        self.centroids.copy_(self._means.of(self.centroids))
 
     def repair_small_clusters(self, features: Tensor,
                               generator: torch.Generator) -> None:
@@ -133,27 +150,27 @@ class OnlineKMeans(PseudoLabels):
             features (Tensor): (N, D) the bank.
             generator (torch.Generator): The same on every process.
         """
-        small = self.sizes() < max(self.min_cluster_size, 1)
+        self._means.start(features, self.labels, self.num_clusters)
+        small = self._means.sizes < max(self.min_cluster_size, 1)
         # The one wait for the device: without small clusters nothing follows.
         if not small.any():
             return
-        before = self.labels.clone()
-        homeless = small[self.labels].nonzero().flatten()
+        labels = self.labels.clone()
+        homeless = small[labels].nonzero().flatten()
         if len(homeless):
             nearest = kmeans.assign(
                 features[homeless], self.compared_centroids(), allowed=~small)
             dist.broadcast(nearest)
-            self.labels[homeless] = nearest
-        self.labels.copy_(
-            kmeans.refill(features, self.labels, self.num_clusters,
-                          generator))
-        moved = before != self.labels
+            labels[homeless] = nearest
+        labels = kmeans.refill(features, labels, self.num_clusters, generator)
+        moved = (labels != self.labels).nonzero().flatten()
+        before, after = self.labels[moved], labels[moved]
+        self.before_write(moved, features)
+        self.write(moved, after, features)
         touched = torch.zeros_like(small)
-        touched[before[moved]] = True
-        touched[self.labels[moved]] = True
+        touched[before] = True
+        touched[after] = True
         self.centroids.copy_(
-            kmeans.means_of_members(
-                features,
-                self.labels,
-                self.centroids,
-                members=touched[self.labels].nonzero().flatten()))
+            torch.where(
+                touched.unsqueeze(1), self._means.of(self.centroids),
+                self.centroids))

@@ -15,24 +15,37 @@ class MemoryBank(nn.Module):
     Args:
         momentum (float): Weight of the NEW value, in (0, 1]. Defaults to
             1.0: the stored feature is the latest key.
+        dtype (str): ``'float32'``, or ``'float16'`` or ``'bfloat16'`` for
+            half of the memory; everything is computed in float32 all the
+            same. Defaults to ``'float32'``.
 
     Raises:
-        ValueError: If ``momentum`` is outside (0, 1].
+        ValueError: If ``momentum`` is outside (0, 1] or ``dtype`` unknown.
 
     Source: METHOD.md 2; Xie et al., IJCV 2022, section 3.
     """
 
     features: Tensor
+    DTYPES = ('float32', 'float16', 'bfloat16')
 
-    def __init__(self, *, momentum: float = 1.0) -> None:
+    def __init__(self,
+                 *,
+                 momentum: float = 1.0,
+                 dtype: str = 'float32') -> None:
         super().__init__()
         if not 0 < momentum <= 1:
             raise ValueError(
                 f'momentum={momentum} is outside (0, 1]; it is the weight of '
                 'the new value. Change inter_image=dict(bank=dict('
                 'momentum=...)).')
+        if dtype not in self.DTYPES:
+            raise ValueError(
+                f'dtype={dtype!r} is unknown; allowed: '
+                f'{", ".join(map(repr, self.DTYPES))}. Change inter_image='
+                'dict(bank=dict(dtype=...)).')
         self.momentum = momentum
-        self.register_buffer('features', torch.zeros(0, 0))
+        self.register_buffer(
+            'features', torch.zeros(0, 0, dtype=getattr(torch, dtype)))
 
     def allocate(self, num_images: int, feat_dim: int) -> None:
         """Give the bank its final size, with all rows zero.
@@ -62,7 +75,7 @@ class MemoryBank(nn.Module):
             Tensor: (B, D) unit rows.
         """
         key = F.normalize(key, dim=1)
-        mixed = torch.lerp(self.features[index], key, self.momentum)
+        mixed = torch.lerp(self.features[index].float(), key, self.momentum)
         return F.normalize(mixed, dim=1)
 
     def write(self, index: Tensor, rows: Tensor) -> None:
@@ -71,6 +84,6 @@ class MemoryBank(nn.Module):
         Args:
             index (Tensor): (n,) positions in the training set; where one
                 repeats, its rows must be equal.
-            rows (Tensor): (n, D) unit rows.
+            rows (Tensor): (n, D) unit rows, rounded to the bank's dtype.
         """
-        self.features[index] = rows
+        self.features[index] = rows.to(self.features.dtype)

@@ -1,13 +1,16 @@
 """Which image agrees with a query, and which ones disagree."""
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .members import Members
+
 # The released sizes on ImageNet; smaller data sets get smaller ones.
 _RELEASED_NEGATIVES = 16384
+_CHUNK_ROWS = 1 << 15
 
 
 class Pairs(NamedTuple):
@@ -17,6 +20,13 @@ class Pairs(NamedTuple):
     valid: Tensor  # (B, K) bool: False where no negative is left
     positive_similarity: Tensor  # (B,)
     negative_similarity: Tensor  # (B, K)
+
+
+class Draw(NamedTuple):
+    """The random part of a choice, before any comparison."""
+    positive: Tensor  # (B,) index
+    candidates: Optional[Tensor]  # (M,) index, or None: all images
+    lot: Optional[Tensor]  # (P,) one number for each place of the pool
 
 
 @MODELS.register_module()
@@ -115,8 +125,13 @@ class PairSampler(nn.Module):
                 'dict(sampler=dict(num_negatives=..., pool_fraction=...)).')
         self.num_negatives, self.pool_size = negatives, pool
 
-    def forward(self, query: Tensor, index: Tensor, features: Tensor,
-                labels: Tensor, generator: torch.Generator) -> Pairs:
+    def forward(self,
+                query: Tensor,
+                index: Tensor,
+                features: Tensor,
+                labels: Tensor,
+                generator: torch.Generator,
+                members: Optional[Members] = None) -> Pairs:
         """Choose positives and negatives and compare the queries with them.
 
         Args:
@@ -125,49 +140,87 @@ class PairSampler(nn.Module):
             features (Tensor): (N, D) the bank.
             labels (Tensor): (N,) cluster numbers.
             generator (torch.Generator): On the device of ``features``.
+            members (Members, optional): Kept for these labels. Defaults to
+                None: found anew.
 
         Returns:
             Pairs: Indices into the bank, and similarities.
         """
-        query_labels = labels[index]  # (B,)
-        positive = draw_members(
-            query_labels,
+        draw = self.draw(index, labels, generator, members)
+        return self.compare(query, index, features, labels, draw)
+
+    def draw(self,
+             index: Tensor,
+             labels: Tensor,
+             generator: torch.Generator,
+             members: Optional[Members] = None) -> Draw:
+        """Draw all random numbers of a batch.
+
+        Args:
+            index (Tensor): (B,) the queries' positions in the training set.
+            labels (Tensor): (N,) cluster numbers.
+            generator (torch.Generator): On their device.
+            members (Members, optional): As for :meth:`forward`.
+
+        Returns:
+            Draw: For :meth:`compare`.
+        """
+        positive = (members or Members()).draw(
+            labels[index],
             labels,
             generator,
             besides=index if self.positives == 'others' else None)
-        positive_similarity = (query * features[positive]).sum(1)
+        candidates = lot = None
+        semi = self.strategy in ('semi-hard', 'semi-easy')
+        if semi and self.pool == 'candidates':
+            count = round(self.num_negatives / self.pool_fraction)
+            candidates = draw_subset(
+                len(labels), min(count, len(labels)), generator)
+        elif semi:
+            # One random number for each place of the pool, shared by the
+            # batch: each row's draw is still uniform, at a B-th of the cost.
+            lot = torch.rand(
+                self.pool_size, generator=generator, device=labels.device)
+        elif self.strategy == 'random':
+            # Twice K leave K valid ones unless the query's own cluster holds
+            # about half of the data set. In random order, to take the first.
+            count = min(len(labels), 2 * self.num_negatives)
+            order = torch.randperm(
+                count, generator=generator, device=labels.device)
+            candidates = draw_subset(len(labels), count, generator)[order]
+        return Draw(positive, candidates, lot)
 
-        candidates = self._draw_candidates(len(features), generator)
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Pairs:
+        """Compare queries with what was drawn; a batch may come in parts.
+
+        Args:
+            query (Tensor): (b, D) unit rows.
+            index (Tensor): (b,) their positions in the training set.
+            features (Tensor): (N, D) the bank.
+            labels (Tensor): (N,) cluster numbers.
+            draw (Draw): Its ``positive`` (b,) those of these queries.
+
+        Returns:
+            Pairs: Indices into the bank, and similarities.
+        """
+        query_labels = labels[index].unsqueeze(1)  # (b, 1)
+        positive, candidates, lot = draw
+        positive_similarity = (query * features[positive].float()).sum(1)
         if candidates is None:  # all images
-            similarity = query @ features.t()  # (B, N)
-            valid = labels != query_labels.unsqueeze(1)
+            similarity = _Similarity.apply(query, features)  # (b, N)
+            valid = labels != query_labels
         else:
-            similarity = query @ features[candidates].t()  # (B, M)
-            valid = labels[candidates] != query_labels.unsqueeze(1)
-        columns = self._select(similarity.detach(), valid, generator)
+            similarity = _Similarity.apply(query, features[candidates])
+            valid = labels[candidates] != query_labels  # (b, M)
+        columns = self._select(similarity.detach(), valid, lot)
         negatives = columns if candidates is None else candidates[columns]
         return Pairs(positive, negatives, valid.gather(1, columns),
                      positive_similarity, similarity.gather(1, columns))
 
-    def _draw_candidates(self, num_images: int,
-                         generator: torch.Generator) -> Optional[Tensor]:
-        """Draw the images that the whole batch is compared with."""
-        semi = self.strategy in ('semi-hard', 'semi-easy')
-        if semi and self.pool == 'candidates':
-            count = round(self.num_negatives / self.pool_fraction)
-            return draw_subset(num_images, min(count, num_images), generator)
-        if self.strategy != 'random':
-            return None
-        # Twice K leave K valid ones unless the query's own cluster holds
-        # about half of the data set. In random order, to take the first K.
-        count = min(num_images, 2 * self.num_negatives)
-        order = torch.randperm(
-            count, generator=generator, device=generator.device)
-        return draw_subset(num_images, count, generator)[order]
-
     def _select(self, similarity: Tensor, valid: Tensor,
-                generator: torch.Generator) -> Tensor:
-        """Choose K of M columns for each row: (B, M) to (B, K)."""
+                lot: Optional[Tensor]) -> Tensor:
+        """Choose K of M columns for each row: (b, M) to (b, K)."""
         if self.strategy == 'random':
             return torch.argsort(
                 (~valid).to(torch.uint8), dim=1,
@@ -175,49 +228,40 @@ class PairSampler(nn.Module):
         largest = self.strategy != 'semi-easy'
         ranked = similarity.masked_fill(~valid,
                                         -math.inf if largest else math.inf)
-        if self.strategy == 'hard' or self.pool == 'candidates':
+        if lot is None:
             return ranked.topk(
                 self.num_negatives, 1, largest=largest, sorted=False).indices
         pool = ranked.topk(
             self.pool_size, 1, largest=largest, sorted=False).indices
-        # One random number for each place of the pool, shared by the batch:
-        # each row's draw is still uniform, at a B-th of the random numbers.
-        lot = torch.rand(
-            self.pool_size, generator=generator, device=pool.device)
         lot = lot.masked_fill(~valid.gather(1, pool), -1)  # (B, P)
         drawn = lot.topk(self.num_negatives, 1, sorted=False).indices
         return pool.gather(1, drawn)
 
 
-def draw_members(query_labels: Tensor,
-                 labels: Tensor,
-                 generator: torch.Generator,
-                 besides: Optional[Tensor] = None) -> Tensor:
-    """Draw one member of each given cluster, uniformly.
+class _Similarity(torch.autograd.Function):
+    """Products with all rows of a bank, which may be in half precision.
 
-    Args:
-        query_labels (Tensor): (B,) clusters, each with a member.
-        labels (Tensor): (N,) cluster numbers.
-        generator (torch.Generator): On their device.
-        besides (Tensor, optional): (B,) a member of each cluster that is
-            drawn only where there is no other. Defaults to None: any.
-
-    Returns:
-        Tensor: (B,) positions in ``labels``.
+    Rows are converted a part at a time, in the backward pass as well: there
+    is never a copy of the bank in float32.
     """
-    by_label, order = torch.sort(labels)
-    start = torch.searchsorted(by_label, query_labels)
-    size = torch.searchsorted(by_label, query_labels, right=True) - start
-    lot = torch.rand(
-        len(start), generator=generator, device=labels.device,
-        dtype=torch.float64)
-    if besides is None:
-        return order[start + (lot * size).long()]
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device)
-    # Draw among one less, and step over the one that is left out.
-    drawn = start + (lot * (size - 1).clamp(min=1)).long()
-    return order[drawn + ((drawn >= place[besides]) & (size > 1))]
+
+    @staticmethod
+    def forward(ctx, query: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        if rows.dtype == query.dtype:
+            return query @ rows.t()
+        return torch.cat(
+            [query @ part.to(query).t() for part in rows.split(_CHUNK_ROWS)],
+            1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tuple[Tensor, None]:
+        rows, = ctx.saved_tensors
+        if rows.dtype == gradient.dtype:
+            return gradient @ rows, None
+        parts = zip(
+            gradient.split(_CHUNK_ROWS, 1), rows.split(_CHUNK_ROWS))
+        return sum(grad @ part.to(grad) for grad, part in parts), None
 
 
 def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:

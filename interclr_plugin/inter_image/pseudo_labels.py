@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import kmeans
+from .members import Members
 
 
 def check_least(name: str, value: int, least: int) -> None:
@@ -49,6 +50,7 @@ class PseudoLabels(nn.Module):
         self.geometry = geometry
         # A cluster with fewer members counts as small.
         self.min_cluster_size = 1
+        self.members = Members()
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
         self.register_buffer('centroids', torch.zeros(0, 0))
 
@@ -100,20 +102,31 @@ class PseudoLabels(nn.Module):
         """
         raise NotImplementedError
 
-    def write(self, index: Tensor, labels: Tensor) -> Tensor:
+    def before_write(self, index: Tensor, features: Tensor) -> None:
+        """Hear that features and labels of some images are to be written.
+
+        Args:
+            index (Tensor): (n,) positions in the training set.
+            features (Tensor): (N, D) the bank, as it still is.
+        """
+
+    def write(self, index: Tensor, labels: Tensor,
+              features: Tensor) -> Tensor:
         """Store labels.
 
         Args:
             index (Tensor): (n,) positions in the training set; where one
                 repeats, its labels must be equal.
             labels (Tensor): (n,) cluster numbers.
+            features (Tensor): (N, D) the bank, as it is now.
 
         Returns:
             Tensor: () share of them that changed.
         """
-        changed = (self.labels[index] != labels).float().mean()
+        before = self.labels[index]
         self.labels[index] = labels
-        return changed
+        self.members.record(index, before, self.labels)
+        return (before != labels).float().mean()
 
     def after_step(self, step: int, features: Tensor,
                    generator: torch.Generator) -> None:

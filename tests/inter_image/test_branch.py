@@ -61,10 +61,14 @@ def record_pairs(branch):
     """The pairs that each step will draw, and the bank at that moment."""
     drawn = []
 
-    def keep(module, inputs, pairs):
-        drawn.append((pairs, inputs[2].clone(), inputs[3].clone()))
+    compare = branch.sampler.compare
 
-    branch.sampler.register_forward_hook(keep)
+    def keep(query, index, features, labels, draw):
+        pairs = compare(query, index, features, labels, draw)
+        drawn.append((pairs, features.clone(), labels.clone()))
+        return pairs
+
+    branch.sampler.compare = keep
     return drawn
 
 
@@ -562,3 +566,81 @@ def test_rows_stay_unit_where_a_key_opposes_its_row():
     row = branch.bank.features[3].clone()
     branch.update(-2 * row.unsqueeze(0), torch.tensor([3]))
     np.testing.assert_allclose(branch.bank.features[3], unit(row), atol=1e-5)
+
+
+@pytest.mark.parametrize('strategy',
+                         ['semi-hard', 'hard', 'random', 'semi-easy'])
+@pytest.mark.parametrize('pool', ['exact', 'candidates'])
+@pytest.mark.parametrize('at_once', [1, 3, 5, 99])
+def test_parts_of_a_batch_give_the_same_loss(strategy, pool, at_once):
+    """Without it the option that bounds memory could change the method."""
+    found = []
+    for queries_at_once in (None, at_once):
+        branch = InterImageBranch(
+            num_clusters=5,
+            feat_dim=6,
+            sampler=dict(
+                strategy=strategy,
+                pool=pool,
+                num_negatives=8,
+                pool_fraction=0.5),
+            queries_at_once=queries_at_once)
+        branch.allocate(60, seed=1)
+        branch.fill()
+        branch.first_clustering()
+        draw = torch.Generator().manual_seed(2)
+        query, key = torch.randn(2, 7, 6, generator=draw)
+        query.requires_grad_()
+        loss, _ = branch(query, key, torch.arange(7) * 8)
+        loss.backward()
+        found.append((loss.detach(), query.grad))
+    for whole, parts in zip(*found):
+        torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])
+@pytest.mark.parametrize('pool', ['exact', 'candidates'])
+@pytest.mark.parametrize('strategy', ['semi-hard', 'hard', 'random'])
+def test_a_bank_in_half_precision(dtype, pool, strategy):
+    """Without it half of the memory could cost more than rounded rows: the
+    branch gives what a float32 bank of the same rounded rows gives."""
+    draw = torch.Generator().manual_seed(2)
+    start = F.normalize(torch.randn(60, 6, generator=draw), dim=1)
+    batches = torch.randn(6, 2, 7, 6, generator=draw)
+    half = getattr(torch, dtype)
+    found = []
+    for bank in (dtype, 'float32'):
+        branch = InterImageBranch(
+            num_clusters=5,
+            feat_dim=6,
+            bank=dict(dtype=bank),
+            labels=dict(min_cluster_size=4, centroid_interval=2),
+            sampler=dict(
+                strategy=strategy,
+                pool=pool,
+                num_negatives=8,
+                pool_fraction=0.5))
+        branch.allocate(60, seed=1)
+        branch.fill(start.clone())
+        # As if it had been rounded: the only difference there shall be.
+        branch.bank.features.copy_(branch.bank.features.to(half))
+        branch.first_clustering()
+        losses = []
+        for number, (query, key) in enumerate(batches.clone()):
+            query.requires_grad_()
+            index = (torch.arange(7) * 8 + number) % 60
+            loss, _ = branch(query, key, index)
+            loss.backward()
+            branch.bank.features.copy_(branch.bank.features.to(half))
+            branch.after_step()
+            losses.append(torch.cat((loss.detach()[None],
+                                     query.grad.flatten())))
+        found.append((torch.stack(losses), branch))
+    torch.testing.assert_close(
+        found[0][0], found[1][0], atol=1e-5, rtol=1e-4)
+    ours, theirs = (branch for _, branch in found)
+    assert ours.bank.features.dtype == half
+    assert ours.bank.features.element_size() == 2
+    assert torch.equal(ours.labels.labels, theirs.labels.labels)
+    torch.testing.assert_close(ours.labels.centroids, theirs.labels.centroids)
+    assert ours.labels.centroids.dtype == torch.float32

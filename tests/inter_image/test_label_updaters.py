@@ -68,13 +68,16 @@ def test_labels_of_a_batch(geometry):
         nearest_centroid(row, compared) for row in rows
     ]
     assert torch.equal(state.labels, before)  # computing stores nothing
-    changed = state.write(index, labels)
+    bank = unit_rows(60)
+    state.before_write(index, bank)
+    changed = state.write(index, labels, bank)
     assert torch.equal(state.labels[index], labels)
     others = [i for i in range(60) if i not in index]
     assert not state.labels[others].any()
     # All labels were 0.
     assert changed.item() == pytest.approx((labels != 0).float().mean())
-    assert state.write(index, labels).item() == 0
+    state.before_write(index, bank)
+    assert state.write(index, labels, bank).item() == 0
 
 
 # centroids

@@ -9,7 +9,8 @@ from reference import pool, positives
 from scipy.stats import chi2
 
 from interclr_plugin.inter_image import PairSampler
-from interclr_plugin.inter_image.pair_sampler import draw_members, draw_subset
+from interclr_plugin.inter_image.members import Members
+from interclr_plugin.inter_image.pair_sampler import draw_subset
 
 STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
 # A fair draw fails a test once in 10,000 seeds; the seeds are fixed.
@@ -69,7 +70,7 @@ def test_positives_are_uniform_over_the_cluster(kind):
     first, last = (labels == labels[0]).nonzero().flatten()[[0, -1]].tolist()
     for image in (first, last, 17, 30):
         index = torch.tensor(image).repeat(4000)
-        drawn = draw_members(
+        drawn = Members().draw(
             labels[index],
             labels,
             seeded(1),
@@ -84,7 +85,7 @@ def test_positives_are_uniform_over_the_cluster(kind):
 def test_each_image_of_a_batch_gets_its_own_positive():
     """Without this, one random number could serve a whole batch."""
     labels = torch.zeros(50, dtype=torch.long)
-    drawn = draw_members(labels[:40], labels, seeded())
+    drawn = Members().draw(labels[:40], labels, seeded())
     assert len(drawn.unique()) > 15
 
 

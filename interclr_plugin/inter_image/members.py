@@ -1,0 +1,130 @@
+"""Which images share a label, kept up to date at the cost of what changes."""
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from ..distributed import first_occurrence
+
+# Writes after which the images are sorted anew.
+_LAG = 1024
+# A place that no cluster reaches, whatever is taken from it.
+_NOWHERE = 1 << 62
+
+
+class Members:
+    """Draw members of clusters without a pass over all labels.
+
+    The images are sorted by their labels now and then. Between two sortings
+    the images whose labels were written are remembered, with the label that
+    the sorting knew, and a draw leaves out those that went and adds those
+    that came: it is uniform over the members of the moment.
+
+    It is derived from the labels alone, so it is no buffer; what others write
+    to the labels is noticed. A random number always stands for the same
+    member, in the order of the images, whenever the last sorting was: a
+    resumed run draws what an uninterrupted one would.
+    """
+
+    def __init__(self) -> None:
+        self._keys: Optional[Tensor] = None  # (N,) sorted label * N + image
+        # How often the labels were written: torch counts it.
+        self._seen = -1
+
+    def sort(self, labels: Tensor) -> None:
+        """Sort all images by label.
+
+        Args:
+            labels (Tensor): (N,) cluster numbers.
+        """
+        images = torch.arange(len(labels), device=labels.device)
+        self._keys = (labels * len(labels) + images).sort().values
+        self._written = images[:0]  # (R,) images, and what the sorting knew
+        self._known = images[:0]
+        self._seen = labels._version
+
+    def record(self, index: Tensor, before: Tensor, labels: Tensor) -> None:
+        """Take note of images whose labels were written, by one write.
+
+        Args:
+            index (Tensor): (n,) images.
+            before (Tensor): (n,) their labels until then.
+            labels (Tensor): (N,) all labels, as they are now.
+        """
+        others_wrote = labels._version != self._seen + 1
+        if others_wrote or len(self._written) + len(index) > _LAG:
+            self.sort(labels)
+            return
+        self._seen = labels._version
+        self._written = torch.cat((self._written, index))
+        self._known = torch.cat((self._known, before))
+
+    def draw(self,
+             wanted: Tensor,
+             labels: Tensor,
+             generator: torch.Generator,
+             besides: Optional[Tensor] = None) -> Tensor:
+        """Draw one member of each given cluster, uniformly.
+
+        Args:
+            wanted (Tensor): (B,) clusters, each with a member.
+            labels (Tensor): (N,) all labels, as they are now.
+            generator (torch.Generator): On their device.
+            besides (Tensor, optional): (B,) a member of each cluster that is
+                drawn only where there is no other. Defaults to None: any.
+
+        Returns:
+            Tensor: (B,) images.
+        """
+        if labels._version != self._seen:
+            self.sort(labels)
+        total = len(labels)
+        lot = torch.rand(
+            len(wanted),
+            generator=generator,
+            device=labels.device,
+            dtype=torch.float64)
+        start = torch.searchsorted(self._keys, wanted * total)
+        stop = torch.searchsorted(self._keys, (wanted + 1) * total)
+
+        # Written images as columns, (B, R): those that left a cluster since
+        # the sorting, and those that came.
+        written, known = self._written, self._known
+        position = torch.arange(len(written), device=written.device)
+        first = first_occurrence(written) == position
+        cluster = wanted.unsqueeze(1)
+        known_here = (known == cluster) & first
+        is_here = labels[written] == cluster
+        place = torch.searchsorted(self._keys, known * total + written)
+        left = torch.where(known_here & ~is_here, place - start.unsqueeze(1),
+                           _NOWHERE)
+        came = is_here & first & ~known_here
+        if besides is not None:
+            # The one that is left out counts as gone, unless it is alone.
+            size = stop - start - (left < _NOWHERE).sum(1) + came.sum(1)
+            skip = size > 1
+            came &= ~(skip.unsqueeze(1) & (written == besides.unsqueeze(1)))
+            key = wanted * total + besides
+            place = torch.searchsorted(self._keys, key)
+            found = self._keys[place.clamp(max=total - 1)] == key
+            left = torch.cat((left, torch.where(
+                skip & found, place - start, _NOWHERE).unsqueeze(1)), 1)
+        size = stop - start - (left < _NOWHERE).sum(1) + came.sum(1)
+        drawn = (lot * size).long().unsqueeze(1)  # (B, 1) rank by image
+
+        # The ranks of those that came, among them and those that stayed.
+        left = left.sort(1).values
+        images = torch.where(came, written, total).sort(1).values
+        place = torch.searchsorted(self._keys, cluster * total + images)
+        place = place - start.unsqueeze(1)
+        column = torch.arange(images.shape[1], device=images.device)
+        rank = place - torch.searchsorted(left, place) + column
+        rank = torch.where(images < total, rank, _NOWHERE)
+        # Of those that stayed: step over each one that left and stands ahead.
+        old = drawn - (rank < drawn).sum(1, keepdim=True)
+        column = torch.arange(left.shape[1], device=left.device)
+        old += (left - column <= old).sum(1, keepdim=True)
+        old = (start.unsqueeze(1) + old).clamp(max=total - 1).squeeze(1)
+        is_new = rank == drawn
+        return torch.where(
+            is_new.any(1), (images * is_new).sum(1), self._keys[old] % total)

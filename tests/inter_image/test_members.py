@@ -1,0 +1,97 @@
+"""Members of clusters whose labels move."""
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interclr_plugin.inter_image.members import _LAG, Members
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def write(members, labels, index, new):
+    """As a step writes labels."""
+    before = labels[index]
+    labels[index] = new
+    members.record(index, before, labels)
+
+
+def allowed(labels, label, besides=None):
+    found = (labels == label).nonzero().flatten().tolist()
+    if besides is not None and len(found) > 1:
+        found.remove(besides)
+    return found
+
+
+@given(
+    data=st.data(),
+    num_images=st.integers(2, 20),
+    num_clusters=st.integers(1, 4),
+    seed=st.integers(0, 999))
+def test_every_member_is_drawn_and_nobody_else(data, num_images, num_clusters,
+                                               seed):
+    """Without it images that moved since the sorting could be drawn for the
+    cluster that they left, or never for the one that they joined."""
+    draw = seeded(seed)
+    labels = torch.randint(num_clusters, (num_images, ), generator=draw)
+    members = Members()
+    members.sort(labels)
+    for _ in range(data.draw(st.integers(0, 6))):
+        count = data.draw(st.integers(1, 5))
+        # Some twice in one write, with equal labels, as gathered batches.
+        index = torch.randint(num_images, (count, ), generator=draw)
+        new = torch.randint(
+            num_clusters, (num_images, ), generator=draw)[index]
+        write(members, labels, index, new)
+        # What is drawn does not depend on when the images were sorted.
+        images = torch.arange(num_images)
+        for besides in (None, images):
+            assert torch.equal(
+                members.draw(labels[images], labels, seeded(seed), besides),
+                Members().draw(labels[images], labels, seeded(seed), besides))
+    for besides in (False, True):
+        images = torch.arange(num_images).repeat(60)
+        drawn = members.draw(labels[images], labels, draw,
+                             images if besides else None)
+        for image in range(num_images):
+            found = drawn[images == image].tolist()
+            assert set(found) <= set(
+                allowed(labels, labels[image], image if besides else None))
+
+
+@pytest.mark.parametrize('besides', [False, True])
+def test_a_draw_is_uniform_over_the_members_of_the_moment(besides):
+    """Without it images that came or stayed could be drawn more often."""
+    draw = seeded(3)
+    labels = torch.randint(3, (60, ), generator=draw)
+    members = Members()
+    members.sort(labels)
+    for _ in range(8):
+        index = torch.randint(60, (6, ), generator=draw)
+        new = torch.randint(3, (60, ), generator=draw)[index]
+        write(members, labels, index, new)
+    for image in range(0, 60, 7):
+        images = torch.full((6000, ), image)
+        drawn = members.draw(labels[images], labels, draw,
+                             images if besides else None)
+        expected = allowed(labels, labels[image], image if besides else None)
+        counts = torch.bincount(drawn, minlength=60)[expected].double()
+        assert counts.sum() == 6000
+        # Five standard deviations of a binomial count.
+        mean = 6000 / len(expected)
+        assert (counts - mean).abs().max() < 5 * mean**0.5
+
+
+def test_many_writes_lead_to_a_new_sorting():
+    """Without it the notes would grow for ever."""
+    labels = torch.zeros(50, dtype=torch.long)
+    members = Members()
+    members.sort(labels)
+    for step in range(_LAG // 10 + 5):
+        index = torch.arange(10) + step % 40
+        write(members, labels, index, torch.full((10, ), step % 3))
+    assert len(members._written) < 10 * 10
+    drawn = members.draw(labels, labels, seeded())
+    assert torch.equal(labels[drawn], labels)

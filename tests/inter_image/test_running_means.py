@@ -1,0 +1,67 @@
+"""Means that follow what changes."""
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interclr_plugin.inter_image.running_means import RunningMeans
+
+
+def unit_rows(count, seed):
+    draw = torch.Generator().manual_seed(seed)
+    return F.normalize(torch.randn(count, 5, generator=draw), dim=1)
+
+
+def by_a_loop(features, labels, old):
+    expected = old.clone().double()
+    for cluster in range(len(old)):
+        members = features[labels == cluster].double()
+        if len(members):
+            expected[cluster] = members.sum(0) / len(members)
+    return expected
+
+
+@given(
+    writes=st.integers(0, 30),
+    seed=st.integers(0, 999),
+    dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16]))
+def test_they_are_the_means(writes, seed, dtype):
+    """Without it sums could lose or count a row twice, or drift: what many
+    writes lead to is to the last bit what a start from nothing gives."""
+    draw = torch.Generator().manual_seed(seed)
+    features = unit_rows(30, seed).to(dtype)
+    labels = torch.randint(4, (30, ), generator=draw)
+    running = RunningMeans()
+    running.start(features, labels, 6)
+    for step in range(writes):
+        index = torch.randint(30, (5, ), generator=draw)  # some twice
+        rows = unit_rows(30, step).to(dtype)[index]
+        numbers = torch.randint(6, (30, ), generator=draw)[index]
+        running.take_out(index, features, labels)
+        features[index] = rows
+        labels[index] = numbers
+        running.put_back(index, features, labels)
+    old = torch.randn(6, 5, generator=draw)
+    found = running.of(old)
+    expected = by_a_loop(features, labels, old)
+    torch.testing.assert_close(found.double(), expected, atol=1e-7, rtol=0)
+    assert torch.equal(running.sizes, torch.bincount(labels, minlength=6))
+    anew = RunningMeans()
+    anew.start(features, labels, 6)
+    assert torch.equal(found, anew.of(old))
+
+
+def test_what_others_write_is_noticed():
+    """Without it a bank that was filled or loaded would keep old means."""
+    features, labels = unit_rows(20, 0), torch.arange(20) % 3
+    old = torch.zeros(3, 5)
+    running = RunningMeans()
+    for change in (lambda: None, lambda: features.copy_(unit_rows(20, 1)),
+                   lambda: labels.copy_(torch.arange(20) // 7)):
+        change()
+        running.start(features, labels, 3)
+        torch.testing.assert_close(
+            running.of(old).double(), by_a_loop(features, labels, old))
+    running.start(unit_rows(20, 2), labels, 3)  # another bank
+    assert not torch.equal(
+        running.of(old).double(), by_a_loop(features, labels, old))
