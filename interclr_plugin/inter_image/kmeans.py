@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..distributed import shard
 
-# Rows x clusters of one product: 16 Mi floats are 64 MiB. Rows and groups
+# Rows x clusters of one product: 4 Mi floats are 16 MiB. Rows and groups
 # that are looked at together keep to about as much.
-_CHUNK_ELEMENTS = 1 << 24
+_CHUNK_ELEMENTS = 1 << 22
 _CHUNK_ROWS = 1 << 15
 _CHUNK_GROUPS = 1 << 10
 _SAMPLED_ROWS = 128
@@ -141,11 +141,11 @@ def principal_axes(features: Tensor, members: Tensor, sizes: Tensor,
             len(sizes), device=features.device).split(_CHUNK_GROUPS):
         rows = features[members[place[some]]].float()  # (g, 128, D)
         rows = rows - rows.mean(1, keepdim=True)
-        axis = axes[some].unsqueeze(2)
+        covariance = rows.transpose(1, 2) @ rows  # (g, D, D)
+        axis = axes[some].unsqueeze(1)
         for _ in range(10):  # power iterations
-            axis = rows.transpose(1, 2) @ (rows @ axis)
-            axis = torch.nn.functional.normalize(axis, dim=1)
-        axes[some] = axis.squeeze(2)
+            axis = torch.nn.functional.normalize(axis @ covariance, dim=2)
+        axes[some] = axis.squeeze(1)
     return axes
 
 
@@ -187,8 +187,8 @@ def refill(features: Tensor, labels: Tensor, num_clusters: int,
 
     axes = principal_axes(features, members, size, generator)
     coordinate = torch.cat([
-        (features[some].float() * axes[its]).sum(1)
-        for some, its in zip(
+        (features.index_select(0, some).float() *
+         axes.index_select(0, its)).sum(1) for some, its in zip(
             members.split(_CHUNK_ROWS), group.split(_CHUNK_ROWS))
     ])
     order = torch.argsort(coordinate, stable=True)

@@ -1,5 +1,4 @@
 """Which image agrees with a query, and which ones disagree."""
-import math
 from typing import NamedTuple, Optional, Tuple
 
 import torch
@@ -11,6 +10,8 @@ from .members import Members
 # The released sizes on ImageNet; smaller data sets get smaller ones.
 _RELEASED_NEGATIVES = 16384
 _CHUNK_ROWS = 1 << 15
+# No cosine, and finite.
+_BEYOND = 2.
 
 
 class Pairs(NamedTuple):
@@ -104,6 +105,7 @@ class PairSampler(nn.Module):
         self._asked_negatives = num_negatives
         self.num_negatives = 0
         self.pool_size = 0
+        self._rows: Optional[Tensor] = None
 
     def allocate(self, num_images: int) -> None:
         """Set K and P for a data set.
@@ -207,61 +209,81 @@ class PairSampler(nn.Module):
         query_labels = labels[index].unsqueeze(1)  # (b, 1)
         positive, candidates, lot = draw
         positive_similarity = (query * features[positive].float()).sum(1)
-        if candidates is None:  # all images
-            similarity = _Similarity.apply(query, features)  # (b, N)
-            valid = labels != query_labels
-        else:
-            similarity = _Similarity.apply(query, features[candidates])
-            valid = labels[candidates] != query_labels  # (b, M)
-        columns = self._select(similarity.detach(), valid, lot)
+        rows, row_labels = features, labels
+        if candidates is not None:
+            rows = self._gather(features, candidates)
+            row_labels = labels[candidates]
+        with torch.no_grad():
+            similarity = _products(query, rows)  # (b, M)
+            same = row_labels == query_labels
+            columns = self._select(similarity, same, lot)
+            chosen = similarity.gather(1, columns)
         negatives = columns if candidates is None else candidates[columns]
-        return Pairs(positive, negatives, valid.gather(1, columns),
-                     positive_similarity, similarity.gather(1, columns))
+        return Pairs(positive, negatives, ~same.gather(1, columns),
+                     positive_similarity,
+                     _Chosen.apply(query, rows, columns, chosen))
 
-    def _select(self, similarity: Tensor, valid: Tensor,
+    def _gather(self, features: Tensor, index: Tensor) -> Tensor:
+        # Into memory that is kept: new pages cost more than the copy does.
+        out = self._rows
+        if out is None or len(out) != len(index) or (
+                out.dtype, out.device) != (features.dtype, features.device):
+            out = features.new_empty(len(index), features.shape[1])
+            self._rows = out
+        return torch.index_select(features, 0, index, out=out)
+
+    def _select(self, similarity: Tensor, same: Tensor,
                 lot: Optional[Tensor]) -> Tensor:
-        """Choose K of M columns for each row: (b, M) to (b, K)."""
+        """Choose K of M columns for each row: (b, M) to (b, K).
+
+        ``similarity`` is written to, where ``same`` forbids an image.
+        """
         if self.strategy == 'random':
             return torch.argsort(
-                (~valid).to(torch.uint8), dim=1,
+                same.to(torch.uint8), dim=1,
                 stable=True)[:, :self.num_negatives]
         largest = self.strategy != 'semi-easy'
-        ranked = similarity.masked_fill(~valid,
-                                        -math.inf if largest else math.inf)
-        if lot is None:
-            return ranked.topk(
-                self.num_negatives, 1, largest=largest, sorted=False).indices
-        pool = ranked.topk(
-            self.pool_size, 1, largest=largest, sorted=False).indices
-        lot = lot.masked_fill(~valid.gather(1, pool), -1)  # (B, P)
+        similarity.masked_fill_(same, -_BEYOND if largest else _BEYOND)
+        semi_exact = lot is not None
+        count = self.pool_size if semi_exact else self.num_negatives
+        pool = similarity.topk(count, 1, largest=largest, sorted=False).indices
+        if not semi_exact:
+            return pool
+        lot = lot.masked_fill(same.gather(1, pool), -1)  # (b, P)
         drawn = lot.topk(self.num_negatives, 1, sorted=False).indices
         return pool.gather(1, drawn)
 
 
-class _Similarity(torch.autograd.Function):
-    """Products with all rows of a bank, which may be in half precision.
+def _products(query: Tensor, rows: Tensor) -> Tensor:
+    # Rows in half precision are converted a part at a time: there is never a
+    # copy of the bank in float32.
+    if rows.dtype == query.dtype:
+        return query @ rows.t()
+    return torch.cat(
+        [query @ part.to(query).t() for part in rows.split(_CHUNK_ROWS)], 1)
 
-    Rows are converted a part at a time, in the backward pass as well: there
-    is never a copy of the bank in float32.
-    """
 
-    @staticmethod
-    def forward(ctx, query: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        if rows.dtype == query.dtype:
-            return query @ rows.t()
-        return torch.cat(
-            [query @ part.to(query).t() for part in rows.split(_CHUNK_ROWS)],
-            1)
+class _Chosen(torch.autograd.Function):
+    """Similarities that are known already, with their gradient."""
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tuple[Tensor, None]:
-        rows, = ctx.saved_tensors
-        if rows.dtype == gradient.dtype:
-            return gradient @ rows, None
-        parts = zip(
-            gradient.split(_CHUNK_ROWS, 1), rows.split(_CHUNK_ROWS))
-        return sum(grad @ part.to(grad) for grad, part in parts), None
+    def forward(ctx, query: Tensor, rows: Tensor, columns: Tensor,
+                chosen: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, columns)
+        return chosen.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tuple[Tensor, None, None, None]:
+        rows, columns = ctx.saved_tensors
+        # One product, with zero for all others: gathering the rows of each
+        # query's negatives would take B x K x D.
+        weights = gradient.new_zeros(len(gradient), len(rows))
+        weights.scatter_(1, columns, gradient)
+        if rows.dtype == weights.dtype:
+            return weights @ rows, None, None, None
+        parts = zip(weights.split(_CHUNK_ROWS, 1), rows.split(_CHUNK_ROWS))
+        total = sum(each @ part.to(each) for each, part in parts)
+        return total, None, None, None
 
 
 def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
