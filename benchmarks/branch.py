@@ -9,11 +9,13 @@ reference is ``reference_0x.py``, a plain implementation of METHOD.md 9 and
 """
 import argparse
 import json
+import math
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from operator import methodcaller
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +34,12 @@ SIZES = {
         clusters=10000,
         negatives=16384,
         pool=128000,
+        batch=32),
+    'XL': dict(
+        images=14197122,
+        clusters=100000,
+        negatives=16384,
+        pool=1419712,
         batch=32),
 }
 STRATEGIES = ('semi-hard', 'semi-hard, candidates', 'semi-easy', 'hard',
@@ -69,6 +77,13 @@ class Ours:
     def update(self, key, index):
         self.branch.update(key, index)
 
+    def restore(self, labels, centroids):
+        self.labels.copy_(labels)
+        self.centroids.copy_(centroids)
+        # Otherwise the next call would first notice what was written here.
+        self.branch.labels.before_write(labels[:0], self.features)
+        self.branch.labels.write(labels[:0], labels[:0], self.features)
+
     def update_centroids(self):
         self.branch.labels.update_centroids(self.features)
 
@@ -91,6 +106,10 @@ class Theirs(Reference0x):
 
     def use(self, strategy):
         self.strategy = strategy.partition(', ')[0]  # it has one pool
+
+    def restore(self, labels, centroids):
+        self.labels.copy_(labels)
+        self.centroids.copy_(centroids)
 
 
 def build(side, size):
@@ -144,9 +163,9 @@ def step(side, batch):
 
 def measure(both, batches, clock, action, prepare=None):
     """Seconds of each side in turns; the first two rounds warm up."""
-    seconds = {name: [] for name in SIDES}
+    seconds = {name: [] for name in both}
     for number, batch in enumerate(batches):
-        for name in SIDES if number % 2 else SIDES[::-1]:
+        for name in list(both)[::1 if number % 2 else -1]:
             if prepare is not None:
                 prepare(both[name])
             start = clock()
@@ -154,17 +173,18 @@ def measure(both, batches, clock, action, prepare=None):
             if number >= 2:
                 seconds[name].append(clock() - start)
     row = {}
-    for name in SIDES:
+    for name in both:
         low, middle, high = statistics.quantiles(
             [1000 * each for each in seconds[name]], n=4, method='inclusive')
         row[name] = dict(median=middle, quartiles=(low, high))
-    row['ratio'] = row['ours']['median'] / row['reference']['median']
+    if len(both) > 1:
+        row['ratio'] = row['ours']['median'] / row['reference']['median']
     return row
 
 
-def measure_times(size, strategies, repeats, clock):
+def measure_times(size, sides, strategies, repeats, clock):
     """Milliseconds of everything that the branch does."""
-    both = {name: build(name, size) for name in SIDES}
+    both = {name: build(name, size) for name in sides}
     batches = make_batches(size, both['ours'].features, repeats + 2)
     rows = {}
     for strategy in strategies:
@@ -183,15 +203,10 @@ def measure_times(size, strategies, repeats, clock):
                           with_small_clusters(even, size))):
         both['ours'].labels.copy_(labels)
         both['ours'].update_centroids()
-        centroids = both['ours'].centroids.clone()
-
-        def restore(side, labels=labels, centroids=centroids):
-            side.labels.copy_(labels)
-            side.centroids.copy_(centroids)
-
         rows[name] = measure(
             both, batches, clock,
-            lambda side, batch: side.repair_small_clusters(), restore)
+            lambda side, batch: side.repair_small_clusters(),
+            methodcaller('restore', labels, both['ours'].centroids.clone()))
     return rows
 
 
@@ -215,7 +230,7 @@ def peak_megabytes():
 def measure_memory(options):
     """Peak megabytes of a process that does nothing, and of each side."""
     peaks = {}
-    for name in ('imports', *SIDES):
+    for name in ('imports', *sides_of(options)):
         command = [
             sys.executable, __file__, '--size', options.size, '--threads',
             str(options.threads), '--peak-of', name, '--strategies',
@@ -225,6 +240,11 @@ def measure_memory(options):
             command, check=True, stdout=subprocess.PIPE, text=True).stdout
         peaks[name] = float(output.split()[-1])
     return peaks
+
+
+def sides_of(options):
+    # The reference would need minutes a step at the largest size.
+    return SIDES[:1] if options.size == 'XL' else SIDES
 
 
 def show(number):
@@ -247,12 +267,15 @@ def table(result):
     for name, row in result['times'].items():
         cells = []
         for side in SIDES:
+            if side not in row:
+                cells.append('')
+                continue
             low, high = row[side]['quartiles']
             cells.append(f'{show(row[side]["median"])} '
                          f'[{show(low)}, {show(high)}]')
         lines.append(f'| {name} | {cells[0]} | {cells[1]} | '
-                     f'{row["ratio"]:.2f} |')
-    if result['memory']:
+                     f'{row.get("ratio", math.nan):.3f} |')
+    if result['memory'] and 'reference' in result['memory']:
         ours, theirs = (result['memory'][side] for side in SIDES)
         lines.append(f'| peak memory, MB ({result["memory"]["imports"]:.0f} '
                      f'of them imports) | {ours:.0f} | {theirs:.0f} | '
@@ -293,8 +316,8 @@ def main():
         repeats=options.repeats,
         # First, while this process is small: a child inherits its peak.
         memory=None if options.no_memory else measure_memory(options),
-        times=measure_times(size, options.strategies, options.repeats,
-                            CLOCKS[options.clock]))
+        times=measure_times(size, sides_of(options), options.strategies,
+                            options.repeats, CLOCKS[options.clock]))
     print(table(result))
     if options.out:
         with open(options.out, 'w') as file:

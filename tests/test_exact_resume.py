@@ -7,14 +7,16 @@ from resumed_run import differences, run
 from small_run import CONFIGS, small
 
 EPOCHS, STEPS = 3, 6
-# Enough of what may be combined for every run of the tests; the rest is slow.
-QUICK = [('mmselfsup', 'moco', 'OnlineKMeans', 0, 1),
-         ('mmpretrain', 'simclr', 'OfflineKMeans', 2, 1)]
+# Enough of what may be combined for every run of the tests.
+FEW = [('mmselfsup', 'moco', 'OnlineKMeans', 0, 1),
+       ('mmpretrain', 'simclr', 'OfflineKMeans', 2, 1),
+       ('mmpretrain', 'moco', 'OnlineKMeans', 0, 2)]
 ALL = list(
     itertools.product(['mmselfsup', 'mmpretrain'], ['moco', 'simclr'],
                       ['OnlineKMeans', 'OfflineKMeans'], [0, 2], [1, 2]))
 COMBINATIONS = [
-    pytest.param(*c, marks=[] if c in QUICK else [pytest.mark.slow])
+    pytest.param(
+        *c, marks=[pytest.mark.slow if c in FEW else pytest.mark.matrix])
     for c in ALL
 ]
 

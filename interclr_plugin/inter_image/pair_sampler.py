@@ -221,7 +221,7 @@ class PairSampler(nn.Module):
         negatives = columns if candidates is None else candidates[columns]
         return Pairs(positive, negatives, ~same.gather(1, columns),
                      positive_similarity,
-                     _Chosen.apply(query, rows, columns, chosen))
+                     _Chosen.apply(query, rows, columns, chosen, similarity))
 
     def _gather(self, features: Tensor, index: Tensor) -> Tensor:
         # Into memory that is kept: new pages cost more than the copy does.
@@ -268,22 +268,24 @@ class _Chosen(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, query: Tensor, rows: Tensor, columns: Tensor,
-                chosen: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, columns)
+                chosen: Tensor, similarity: Tensor) -> Tensor:
+        # The memory of all similarities serves again in the backward pass.
+        ctx.save_for_backward(rows, columns, similarity)
         return chosen.clone()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tuple[Tensor, None, None, None]:
-        rows, columns = ctx.saved_tensors
+    def backward(
+            ctx,
+            gradient: Tensor) -> Tuple[Tensor, None, None, None, None]:
+        rows, columns, weights = ctx.saved_tensors
         # One product, with zero for all others: gathering the rows of each
         # query's negatives would take B x K x D.
-        weights = gradient.new_zeros(len(gradient), len(rows))
-        weights.scatter_(1, columns, gradient)
+        weights.zero_().scatter_(1, columns, gradient)
         if rows.dtype == weights.dtype:
-            return weights @ rows, None, None, None
+            return weights @ rows, None, None, None, None
         parts = zip(weights.split(_CHUNK_ROWS, 1), rows.split(_CHUNK_ROWS))
         total = sum(each @ part.to(each) for each, part in parts)
-        return total, None, None, None
+        return total, None, None, None, None
 
 
 def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
