@@ -173,6 +173,6 @@ def test_an_error_of_the_training_is_shown(tmp_path):
     printed = demo.communicate(timeout=240)[0]
     assert demo.returncode == 1
     assert 'MoCo v2 ended with code' in printed
-    assert 'gone/epoch_1.pth can not be found' in printed
+    assert 'gone/epoch_1.pth is not a whole checkpoint' in printed
     assert str(tmp_path / 'moco' / 'output.log') in printed
     wait_for(lambda: not processes(tmp_path), 'end of the other training', 30)

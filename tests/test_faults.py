@@ -149,6 +149,13 @@ def test_one_kept_checkpoint_is_warned_of(scope, tmp_path):
 
 
 # processes
+ONE_OF_TWO = pytest.mark.parametrize('scope', [
+    pytest.param('mmselfsup', marks=pytest.mark.slow),
+    pytest.param('mmpretrain', marks=[pytest.mark.slow, pytest.mark.matrix]),
+])
+
+
+@ONE_OF_TWO
 def test_another_number_of_processes(scope, tmp_path):
     """Without it a run could not move to another machine; the bank and the
     labels of the checkpoint are kept, nothing is filled anew."""
@@ -191,6 +198,7 @@ runner.train()
 """
 
 
+@ONE_OF_TWO
 def test_a_process_that_dies_ends_the_others(scope, tmp_path):
     """Without it the others could wait for it for ever."""
     script = tmp_path / 'train.py'

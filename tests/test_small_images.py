@@ -13,6 +13,16 @@ FILES = {
     for path in sorted(CONFIGS.glob('mm*/interclr-*_cifar10.py'))
 }
 
+# MoCo's with every run of the tests, in both libraries.
+SOME = [
+    pytest.param(
+        path,
+        id=name,
+        marks=[] if name.endswith('moco') else
+        [pytest.mark.slow, pytest.mark.matrix])
+    for name, path in FILES.items()
+]
+
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
@@ -51,7 +61,7 @@ def small(path, images, work_dir):
     return config
 
 
-@pytest.mark.parametrize('path', FILES.values(), ids=FILES.keys())
+@pytest.mark.parametrize('path', SOME)
 def test_it_trains_from_a_folder_and_is_evaluated(path, images, tmp_path):
     """Without it a user's own images might not load, train or be evaluated."""
     config = small(path, images, tmp_path)

@@ -123,8 +123,9 @@ class ExactResumeHook(Hook):
 
 
 _NOT_WHOLE = (
-    '{} is not a whole checkpoint: it was cut off while it was written, or is '
-    'another kind of file. Name another one: load_from=..., resume=True.')
+    '{} is not a whole checkpoint: it is missing, was cut off while it was '
+    'written, or is another kind of file. Name another one: load_from=..., '
+    'resume=True.')
 
 
 def capture() -> Dict[str, Any]:

@@ -34,6 +34,7 @@ def check(make):
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.skipif(
     shutil.which('g++') is None, reason='needs a compiler, as torch.compile')
 def test_simclr_compiled(scope, tmp_path):
@@ -50,6 +51,7 @@ def test_simclr_compiled(scope, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.xfail(
     reason='stock MoCo writes its queue, which the compiled graph still '
     'needs for the backward pass',

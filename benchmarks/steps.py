@@ -1,0 +1,96 @@
+"""Whole training steps of InterCLR beside those of the stock algorithm.
+
+    python benchmarks/steps.py --config mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py
+
+Both models take the same random images in turns; a step is ``train_step``
+(forward, backward, optimizer) and, for InterCLR, the hook's cadence. Loading
+and augmentation, which both share, are left out: the ratio is the largest that
+a user can see.
+"""  # noqa: E501
+import argparse
+import copy
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+
+
+def build(config, inter_image, num_images):
+    settings = copy.deepcopy(config.model)
+    if not inter_image:
+        for name in ('inter_image', 'inter_weight', 'intra_weight', 'type'):
+            settings.pop(name, None)
+        settings.type = settings.pop('algorithm')
+    torch.manual_seed(0)
+    model = MODELS.build(settings)
+    model.init_weights()
+    model.train()
+    if inter_image:
+        model.inter_image.allocate(num_images, seed=0)
+        model.inter_image.fill()
+        model.inter_image.first_clustering()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    return model, wrapper
+
+
+def batch_of(config, num_images, size):
+    index = torch.randperm(num_images)[:size]
+    views = [
+        torch.randint(256, (size, 3, 32, 32), dtype=torch.uint8)
+        for _ in range(2)
+    ]
+    if config.default_scope == 'mmselfsup':
+        from mmengine.structures import InstanceData
+        from mmselfsup.structures import SelfSupDataSample
+        samples = [SelfSupDataSample() for _ in index]
+        for sample, i in zip(samples, index):
+            sample.sample_idx = InstanceData(value=i.reshape(1))
+    else:
+        from mmpretrain.structures import DataSample
+        samples = [
+            DataSample(metainfo=dict(sample_idx=int(i))) for i in index
+        ]
+    return dict(inputs=views, data_samples=samples)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--config', required=True, help='below configs/')
+    parser.add_argument('--images', type=int, default=50000)
+    parser.add_argument('--repeats', type=int, default=15)
+    parser.add_argument('--threads', type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config = Config.fromfile(CONFIGS / options.config)
+    init_default_scope(config.default_scope)
+    size = config.train_dataloader.batch_size
+    sides = {
+        name: build(config, name == 'InterCLR', options.images)
+        for name in (config.model.algorithm, 'InterCLR')
+    }
+    seconds = {name: [] for name in sides}
+    for number in range(options.repeats + 2):
+        batch = batch_of(config, options.images, size)
+        for name in list(sides)[::1 if number % 2 else -1]:
+            model, wrapper = sides[name]
+            start = time.perf_counter()
+            model.train_step(copy.copy(batch), wrapper)
+            if name == 'InterCLR':
+                model.inter_image.after_step()
+            if number >= 2:
+                seconds[name].append(time.perf_counter() - start)
+    plain, ours = (statistics.median(each) for each in seconds.values())
+    ratio = statistics.median(
+        b / a for a, b in zip(*seconds.values()))
+    print(f'| {options.config} | {options.images:,} images, batch {size} | '
+          f'{1000 * plain:.0f} ms | {1000 * ours:.0f} ms | {ratio:.3f} |')
+
+
+if __name__ == '__main__':
+    main()
