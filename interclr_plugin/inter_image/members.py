@@ -6,8 +6,6 @@ from torch import Tensor
 
 from ..distributed import first_occurrence
 
-# Writes after which the images are sorted anew.
-_LAG = 1024
 # A place that no cluster reaches, whatever is taken from it.
 _NOWHERE = 1 << 62
 
@@ -51,8 +49,11 @@ class Members:
             before (Tensor): (n,) their labels until then.
             labels (Tensor): (N,) all labels, as they are now.
         """
+        # So many writes that a sorting now and then costs little, and so few
+        # that looking at each of them does too.
+        most = min(max(len(labels) // 256, 64), max(1024, 4 * len(index)))
         others_wrote = labels._version != self._seen + 1
-        if others_wrote or len(self._written) + len(index) > _LAG:
+        if others_wrote or len(self._written) + len(index) > most:
             self.sort(labels)
             return
         self._seen = labels._version
