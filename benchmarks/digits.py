@@ -1,4 +1,4 @@
-"""InterCLR against MoCo v2 on digits, over seeds and both libraries.
+"""Step times and scores of InterCLR and MoCo v2 on digits through mim train.
 
     python benchmarks/digits.py --seeds 0 1 2 3 4
 
