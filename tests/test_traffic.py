@@ -1,0 +1,61 @@
+"""What two processes send each other in a step."""
+import os
+
+import torch
+import torch.distributed as torch_dist
+from mmengine import dist
+from torch import multiprocessing
+
+from interclr_plugin.inter_image import InterImageBranch
+
+NUM_IMAGES, FEAT_DIM, BATCH, STEPS = 400, 128, 16, 6
+
+
+def run(rank, folder):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+    torch.set_num_threads(1)
+    torch_dist.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/store',
+        rank=rank,
+        world_size=2)
+    sent = []
+
+    def counted(collective):
+
+        def call(data, *args, **kwargs):
+            sent.append(data.numel() * data.element_size())
+            return collective(data, *args, **kwargs)
+
+        return call
+
+    branch = InterImageBranch(
+        num_clusters=10,
+        feat_dim=FEAT_DIM,
+        labels=dict(min_cluster_size=0, centroid_interval=2))
+    branch.allocate(NUM_IMAGES, seed=0)
+    branch.fill()
+    branch.first_clustering()
+    for name in ('all_gather', 'all_reduce', 'broadcast'):
+        setattr(dist, name, counted(getattr(dist, name)))
+    for step in range(STEPS):
+        generator = torch.Generator().manual_seed(10 * step + rank)
+        index = torch.randperm(NUM_IMAGES, generator=generator)[:BATCH]
+        query, key = torch.randn(2, BATCH, FEAT_DIM, generator=generator)
+        branch(query.requires_grad_(), key, index)[0].backward()
+        branch.after_step()
+    torch.save(sent, f'{folder}/{rank}.pth')
+    torch_dist.barrier()
+    # With torch 2.1 the process group's destructor can hang.
+    os._exit(0)
+
+
+def test_a_step_sends_the_batch_s_rows_and_nothing_of_the_bank(tmp_path):
+    """Without it a change could send the bank at each step, as the released
+    code does (METHOD.md 9), and nothing but the time would tell."""
+    multiprocessing.spawn(run, (str(tmp_path), ), nprocs=2)
+    rows = BATCH * FEAT_DIM * 4
+    for rank in range(2):
+        sent = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+        assert rows * STEPS < sum(sent) <= 1.1 * rows * STEPS
+        assert max(sent) == rows
