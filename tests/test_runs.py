@@ -358,6 +358,26 @@ def test_nan_stops_the_run_and_spares_the_bank(scope, tmp_path):
     assert torch.equal(runner.model.inter_image.bank.features, poison.bank)
 
 
+def test_a_nan_loss_stops_the_run_before_it_is_saved(scope, tmp_path):
+    """Without it weights that a NaN loss destroyed could become the last
+    checkpoint: projections are finite until the step after."""
+    config = small_config(scope, tmp_path, epochs=2)
+    runner = runner_of(config)
+    stock = runner.model.loss
+
+    def loss(*args, **kwargs):
+        losses = stock(*args, **kwargs)
+        if runner.iter == 11:  # the last step of the second epoch
+            losses['intra_loss'] = losses['intra_loss'] * float('nan')
+        return losses
+
+    runner.model.loss = loss
+    with pytest.raises(ValueError, match='Step 12: .*intra_loss.* is NaN'):
+        runner.train()
+    assert (tmp_path / 'epoch_1.pth').exists()
+    assert not (tmp_path / 'epoch_2.pth').exists()
+
+
 def test_half_precision_stays_out_of_the_branch(scope, tmp_path):
     """Without it autocast would rank and compare in bfloat16 (trap 7)."""
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
 """The hook that gives the inter-image branch its data and its cadence."""
 from typing import Optional, Sequence
 
+import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -153,11 +154,16 @@ class MemoryBankHook(Hook):
         epoch = runner.iter // len(runner.train_dataloader)
         _unwrap(runner).warming_up = epoch < self.warmup_epochs
 
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
         """Stop at bad input; move small clusters and centroids when due."""
         model = _unwrap(runner)
         branch = model.inter_image
         branch.raise_fault()
+        _require_finite(outputs or {}, runner.iter + 1)
         if self._clustered:
             branch.after_step()
         elif runner.iter + 1 >= len(runner.train_dataloader):
@@ -214,6 +220,20 @@ class MemoryBankHook(Hook):
         model.inter_image.first_clustering(_Progress(20))
         runner.logger.info(f'Clusters: {labels.statistics()}')
         self._clustered = True
+
+
+def _require_finite(outputs: dict, step: int) -> None:
+    # No further wait: mmengine has just read these numbers for its log.
+    bad = [
+        name for name, value in outputs.items()
+        if 'loss' in name and not torch.isfinite(value).all()
+    ]
+    if bad:
+        raise ValueError(
+            f'Step {step}: {", ".join(bad)} is NaN or infinite. The last '
+            'checkpoint is from before this step. Lower the learning rate '
+            '(optim_wrapper.optimizer.lr) or clip gradients '
+            '(optim_wrapper.clip_grad), and resume.')
 
 
 class _Progress:
