@@ -6,7 +6,7 @@ import torch
 from resumed_run import differences, run
 from small_run import CONFIGS, small
 
-EPOCHS, STEPS = 3, 6
+EPOCHS, STEPS = 2, 6
 # Enough of what may be combined for every run of the tests.
 FEW = [('mmselfsup', 'moco', 'OnlineKMeans', 0, 1),
        ('mmpretrain', 'simclr', 'OfflineKMeans', 2, 1)]
@@ -55,7 +55,7 @@ def test_stopped_or_killed(tmp_path, scope, algorithm, labels, workers,
     whole = make(tmp_path / 'whole', scope, algorithm, labels, workers, world)
     assert run(whole, world) == [0] * world
     # At an epoch's end; and in mid-epoch, by a kill.
-    for kind, step in (('stop', 2 * STEPS), ('kill', 2 * STEPS + 3)):
+    for kind, step in (('stop', STEPS), ('kill', STEPS + 3)):
         folder = tmp_path / kind
         config = make(folder, scope, algorithm, labels, workers, world)
         codes = run(config, world, stop=(step, kind))
@@ -73,7 +73,7 @@ def test_without_the_hook_it_is_not_exact(tmp_path):
     setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
     run(make(tmp_path / 'whole', *setting, hook=False))
     config = make(tmp_path / 'stop', *setting, hook=False)
-    run(config, stop=(2 * STEPS, 'stop'))
+    run(config, stop=(STEPS, 'stop'))
     config.resume = True
     run(config)
     whole, resumed = load(tmp_path / 'whole'), load(tmp_path / 'stop')
@@ -107,7 +107,7 @@ def test_what_is_not_guaranteed(tmp_path, change):
     for config in configs:
         change(config)
     run(configs[0])
-    run(configs[1], stop=(2 * STEPS, 'stop'))
+    run(configs[1], stop=(STEPS, 'stop'))
     configs[1].resume = True
     run(configs[1])
     name = f'{"iter" if change is counted_in_steps else "epoch"}_'
