@@ -81,6 +81,24 @@ def test_without_the_hook_it_is_not_exact(tmp_path):
 
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [None, 5])
+def test_the_sampler_s_seed_is_the_run_s(tmp_path, seed):
+    """Without it a run without a fixed seed, or whose sampler has one of its
+    own, would see its images in another order after a resume."""
+    setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
+    config = make(tmp_path, *setting)
+    config.randomness = dict(seed=None)
+    if seed is not None:
+        config.train_dataloader.sampler.seed = seed
+    run(config, stop=(STEPS, 'stop'))
+    saved = load(tmp_path, 1)['sampler_seed']
+    assert saved == seed or seed is None
+    config.resume = True
+    run(config)
+    assert load(tmp_path)['sampler_seed'] == saved
+
+
 def persistent_workers(config):
     config.train_dataloader.update(num_workers=2, persistent_workers=True)
 

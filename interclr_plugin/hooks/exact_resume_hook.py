@@ -12,6 +12,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 _KEY = 'random_states'
+_SAMPLER_KEY = 'sampler_seed'
 
 
 @HOOKS.register_module()
@@ -88,6 +89,10 @@ class ExactResumeHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
+            # mmengine built the sampler before it knew the run's seed.
+            seed = checkpoint.get(_SAMPLER_KEY)
+            if seed is not None:
+                runner.train_dataloader.sampler.seed = seed
             self._restored = checkpoint.get(_KEY)
             if self._restored is None:
                 runner.logger.warning(
@@ -97,10 +102,6 @@ class ExactResumeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Put the random states back, as late as can be."""
-        # mmengine built the sampler before it knew the checkpoint's seed.
-        sampler = getattr(runner.train_dataloader, 'sampler', None)
-        if runner._resume and hasattr(sampler, 'seed'):
-            sampler.seed = runner.seed
         states, self._restored = self._restored, None
         if states is None:
             return
@@ -120,6 +121,8 @@ class ExactResumeHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if self._captured is not None:
             checkpoint[_KEY] = self._captured
+        checkpoint[_SAMPLER_KEY] = getattr(runner.train_dataloader.sampler,
+                                           'seed', None)
 
 
 _NOT_WHOLE = (

@@ -1,15 +1,15 @@
 """Which image agrees with a query, and which ones disagree."""
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .members import Members
+from .similarities import Chosen, products
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
 _RELEASED_NEGATIVES = 16384
-_CHUNK_ROWS = 1 << 15
 # No cosine, and finite.
 _BEYOND = 2.
 
@@ -34,13 +34,12 @@ class Draw(NamedTuple):
 class PairSampler(nn.Module):
     """Draw a positive and K negatives for each image of a batch.
 
-    The positive is drawn uniformly among the images with the query's label.
-    A negative never has the
-    query's label: images that do are masked before anything is ranked, so
-    the draw always ends. Where fewer than K images are left, the free slots
-    are marked in ``valid``; ``'random'`` and the pool of candidates look at a
-    part of the bank, so they may mark some as soon as the query's cluster
-    holds about half of the data set.
+    The positive is drawn uniformly among the images with the query's label. A
+    negative never has the query's label: images that do are masked before
+    anything is ranked, so the draw always ends. Where fewer than K images are
+    left, the free slots are marked in ``valid``; ``'random'`` and the pool of
+    candidates look at a part of the bank, so they may mark some as soon as
+    the query's cluster holds about half of the data set.
 
     Args:
         strategy (str): ``'semi-hard'`` draws uniformly, without repeats, from
@@ -214,14 +213,14 @@ class PairSampler(nn.Module):
             rows = self._gather(features, candidates)
             row_labels = labels[candidates]
         with torch.no_grad():
-            similarity = _products(query, rows)  # (b, M)
+            similarity = products(query, rows)  # (b, M)
             same = row_labels == query_labels
             columns = self._select(similarity, same, lot)
             chosen = similarity.gather(1, columns)
         negatives = columns if candidates is None else candidates[columns]
         return Pairs(positive, negatives, ~same.gather(1, columns),
                      positive_similarity,
-                     _Chosen.apply(query, rows, columns, chosen, similarity))
+                     Chosen.apply(query, rows, columns, chosen, similarity))
 
     def _gather(self, features: Tensor, index: Tensor) -> Tensor:
         # Into memory that is kept: new pages cost more than the copy does.
@@ -252,40 +251,6 @@ class PairSampler(nn.Module):
         lot = lot.masked_fill(same.gather(1, pool), -1)  # (b, P)
         drawn = lot.topk(self.num_negatives, 1, sorted=False).indices
         return pool.gather(1, drawn)
-
-
-def _products(query: Tensor, rows: Tensor) -> Tensor:
-    # Rows in half precision are converted a part at a time: there is never a
-    # copy of the bank in float32.
-    if rows.dtype == query.dtype:
-        return query @ rows.t()
-    return torch.cat(
-        [query @ part.to(query).t() for part in rows.split(_CHUNK_ROWS)], 1)
-
-
-class _Chosen(torch.autograd.Function):
-    """Similarities that are known already, with their gradient."""
-
-    @staticmethod
-    def forward(ctx, query: Tensor, rows: Tensor, columns: Tensor,
-                chosen: Tensor, similarity: Tensor) -> Tensor:
-        # The memory of all similarities serves again in the backward pass.
-        ctx.save_for_backward(rows, columns, similarity)
-        return chosen.clone()
-
-    @staticmethod
-    def backward(
-            ctx,
-            gradient: Tensor) -> Tuple[Tensor, None, None, None, None]:
-        rows, columns, weights = ctx.saved_tensors
-        # One product, with zero for all others: gathering the rows of each
-        # query's negatives would take B x K x D.
-        weights.zero_().scatter_(1, columns, gradient)
-        if rows.dtype == weights.dtype:
-            return weights @ rows, None, None, None, None
-        parts = zip(weights.split(_CHUNK_ROWS, 1), rows.split(_CHUNK_ROWS))
-        total = sum(each @ part.to(each) for each, part in parts)
-        return total, None, None, None, None
 
 
 def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:

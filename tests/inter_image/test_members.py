@@ -30,10 +30,9 @@ def allowed(labels, label, besides=None):
     num_images=st.integers(2, 20),
     num_clusters=st.integers(1, 4),
     seed=st.integers(0, 999))
-def test_every_member_is_drawn_and_nobody_else(data, num_images, num_clusters,
-                                               seed):
+def test_nobody_but_members_is_drawn(data, num_images, num_clusters, seed):
     """Without it images that moved since the sorting could be drawn for the
-    cluster that they left, or never for the one that they joined."""
+    cluster that they left."""
     draw = seeded(seed)
     labels = torch.randint(num_clusters, (num_images, ), generator=draw)
     members = Members()
