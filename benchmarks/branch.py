@@ -16,15 +16,12 @@ import subprocess
 import sys
 import time
 from operator import methodcaller
+from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from reference_0x import Reference0x
+from branch_sides import FEAT_DIM, build, make_batches, with_small_clusters
+from matplotlib.figure import Figure
 
-from interclr_plugin.inter_image import InterImageBranch
-
-FEAT_DIM = 128
-MIN_CLUSTER_SIZE = 20
 SIZES = {
     'S': dict(images=50000, clusters=500, negatives=1024, pool=5000, batch=64),
     'M': dict(
@@ -49,112 +46,6 @@ SIDES = ('ours', 'reference')
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
 
 
-class Ours:
-    """The package, with the names that the reference has."""
-
-    def __init__(self, size):
-        self.branch = InterImageBranch(
-            num_clusters=size['clusters'],
-            feat_dim=FEAT_DIM,
-            labels=dict(min_cluster_size=MIN_CLUSTER_SIZE),
-            sampler=dict(
-                num_negatives=size['negatives'],
-                pool_fraction=size['pool'] / size['images']))
-        self.branch.allocate(size['images'], seed=0)
-        self.branch.ready.fill_(1)
-        self.features = self.branch.bank.features
-        self.labels = self.branch.labels.labels
-        self.centroids = self.branch.labels.centroids
-
-    def use(self, strategy):
-        sampler = self.branch.sampler
-        sampler.strategy, _, pool = strategy.partition(', ')
-        sampler.pool = pool or 'exact'
-
-    def step(self, query, key, index):
-        return self.branch(query, key, index)[0]
-
-    def update(self, key, index):
-        self.branch.update(key, index)
-
-    def restore(self, labels, centroids):
-        self.labels.copy_(labels)
-        self.centroids.copy_(centroids)
-        # Otherwise the next call would first notice what was written here.
-        self.branch.labels.before_write(labels[:0], self.features)
-        self.branch.labels.write(labels[:0], labels[:0], self.features)
-
-    def update_centroids(self):
-        self.branch.labels.update_centroids(self.features)
-
-    def repair_small_clusters(self):
-        self.branch.labels.repair_small_clusters(
-            self.features, self.branch.random.shared())
-
-
-class Theirs(Reference0x):
-
-    def __init__(self, size):
-        super().__init__(
-            torch.zeros(size['images'], FEAT_DIM),
-            torch.zeros(size['images'], dtype=torch.long),
-            torch.zeros(size['clusters'], FEAT_DIM),
-            strategy='semi-hard',
-            num_negatives=size['negatives'],
-            pool_size=size['pool'],
-            min_cluster_size=MIN_CLUSTER_SIZE)
-
-    def use(self, strategy):
-        self.strategy = strategy.partition(', ')[0]  # it has one pool
-
-    def restore(self, labels, centroids):
-        self.labels.copy_(labels)
-        self.centroids.copy_(centroids)
-
-
-def build(side, size):
-    """One side, its bank full of clusters."""
-    result = Ours(size) if side == 'ours' else Theirs(size)
-    draw = torch.Generator().manual_seed(0)
-    # Half of the images are shared out evenly, so that no cluster is small.
-    half = torch.arange(size['images'] // 2) % size['clusters']
-    rest = torch.randint(
-        size['clusters'], (size['images'] - len(half), ), generator=draw)
-    result.labels.copy_(torch.cat((half, rest)))
-    centres = torch.randn(size['clusters'], FEAT_DIM, generator=draw)
-    for rows, labels in zip(
-            result.features.split(50000), result.labels.split(50000)):
-        noise = torch.randn(rows.shape, generator=draw)
-        rows.copy_(F.normalize(centres[labels] + noise, dim=1))
-    result.update_centroids()
-    return result
-
-
-def make_batches(size, features, count):
-    """Raw queries and keys near the rows of some images."""
-    draw = torch.Generator().manual_seed(1)
-    batches = []
-    for _ in range(count):
-        index = torch.randperm(size['images'], generator=draw)[:size['batch']]
-        noise = torch.randn(2, size['batch'], FEAT_DIM, generator=draw)
-        query, key = 10 * (features[index] + 0.05 * noise)
-        batches.append((query, key, index))
-    return batches
-
-
-def with_small_clusters(labels, size):
-    """Leave 1 % of the clusters with half of the least allowed size."""
-    draw = torch.Generator().manual_seed(2)
-    labels = labels.clone()
-    clusters = size['clusters']
-    for cluster in torch.randperm(
-            clusters, generator=draw)[:clusters // 100].tolist():
-        members = (labels == cluster).nonzero().flatten()
-        away = members[MIN_CLUSTER_SIZE // 2:]
-        labels[away] = torch.randint(clusters, (len(away), ), generator=draw)
-    return labels
-
-
 def step(side, batch):
     """What a training step costs: forward, backward and update."""
     query, key, index = batch
@@ -172,12 +63,32 @@ def measure(both, batches, clock, action, prepare=None):
             action(both[name], batch)
             if number >= 2:
                 seconds[name].append(clock() - start)
+    return row_of(seconds)
+
+
+def measure_parts(both, batches, clock):
+    """The parts of a step, by name."""
+    seconds = {}
+    for number, batch in enumerate(batches):
+        for name in list(both)[::1 if number % 2 else -1]:
+            query, key, index = batch
+            start = clock()
+            for part in both[name].parts(query.clone(), key, index):
+                if number >= 2:
+                    seconds.setdefault(part, {}).setdefault(name, []).append(
+                        clock() - start)
+                start = clock()
+    return {part: row_of(each) for part, each in seconds.items()}
+
+
+def row_of(seconds):
+    """Medians and quartiles of each side in milliseconds, and their ratio."""
     row = {}
-    for name in both:
+    for name, values in seconds.items():
         low, middle, high = statistics.quantiles(
-            [1000 * each for each in seconds[name]], n=4, method='inclusive')
+            [1000 * each for each in values], n=4, method='inclusive')
         row[name] = dict(median=middle, quartiles=(low, high))
-    if len(both) > 1:
+    if len(seconds) > 1:
         row['ratio'] = row['ours']['median'] / row['reference']['median']
     return row
 
@@ -191,8 +102,8 @@ def measure_times(size, sides, strategies, repeats, clock):
         for side in both.values():
             side.use(strategy)
         rows[f'step, {strategy}'] = measure(both, batches, clock, step)
-    rows['of it: bank and label update'] = measure(
-        both, batches, clock, lambda side, batch: side.update(*batch[1:]))
+        for part, row in measure_parts(both, batches, clock).items():
+            rows[f'- {part}, {strategy}'] = row
     rows['centroid update'] = measure(
         both, batches, clock, lambda side, batch: side.update_centroids())
     # The steps moved labels: start the repairs from a state without small
@@ -283,6 +194,27 @@ def table(result):
     return '\n'.join(lines)
 
 
+def plot(result, path):
+    """Bars of both sides, one below the other."""
+    times = result['times']
+    figure = Figure(figsize=(9, 1 + 0.3 * len(times)), layout='constrained')
+    axes = figure.subplots()
+    for number, side in enumerate(SIDES):
+        places = [
+            (place + 0.4 * number, row[side]['median'])
+            for place, row in enumerate(times.values()) if side in row
+        ]
+        if places:
+            axes.barh(*zip(*places), height=0.4, label=side)
+    axes.set_yticks([place + 0.2 for place in range(len(times))], list(times))
+    axes.invert_yaxis()
+    axes.set_xscale('log')
+    axes.set_xlabel(f'milliseconds ({result["clock"]} time), size '
+                    f'{result["size"]}, {result["threads"]} threads')
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--size', choices=SIZES, default='M')
@@ -292,7 +224,7 @@ def main():
         '--strategies', nargs='+', choices=STRATEGIES, default=STRATEGIES)
     parser.add_argument('--clock', choices=CLOCKS, default='wall')
     parser.add_argument('--no-memory', action='store_true')
-    parser.add_argument('--out', help='write the result as JSON')
+    parser.add_argument('--out', help='write this JSON, and a plot beside it')
     # Used by this script itself, in a process of its own.
     parser.add_argument(
         '--peak-of', choices=('imports', *SIDES), help=argparse.SUPPRESS)
@@ -322,6 +254,7 @@ def main():
     if options.out:
         with open(options.out, 'w') as file:
             json.dump(result, file, indent=2)
+        plot(result, str(Path(options.out).with_suffix('.png')))
 
 
 if __name__ == '__main__':

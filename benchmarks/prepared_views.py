@@ -87,7 +87,7 @@ def use_views(config: Config, folder: Path) -> None:
     """Have a configuration's training read prepared views.
 
     The first clustering keeps the test-time view of the images themselves,
-    which for the digits are the right size as they are.
+    which must have the right size as they are.
     """
     pipeline = config.train_dataloader.dataset.pipeline
     names = [transform['type'] for transform in pipeline]
@@ -95,4 +95,4 @@ def use_views(config: Config, folder: Path) -> None:
         type='PreparedViews', folder=str(folder))
     for hook in config.get('custom_hooks', []):
         if hook['type'] == 'MemoryBankHook':
-            hook['transforms'] = []
+            hook['transforms'] = pipeline[:names.index('MultiView')]

@@ -46,16 +46,24 @@ class Reference0x:
 
     def step(self, query, key, index):
         """The loss of a batch of raw queries; then store its keys."""
-        query = F.normalize(query, dim=1)
+        loss = self.contrast(*self.pairs(F.normalize(query, dim=1), index))
+        self.update(key, index)
+        return loss
+
+    def pairs(self, query, index):
+        """Similarities of positives (B, 1) and negatives (B, K)."""
         positive = self.features[self.draw_positives(index)]  # (B, D)
         negatives = self.features[self.draw_negatives(
             query.detach(), index)]  # (B, K, D)
-        attracted = (query * positive).sum(1, keepdim=True) - self.margin
-        repelled = torch.einsum('bd,bkd->bk', query, negatives)
-        logits = torch.cat((attracted, repelled), 1) / self.temperature
-        loss = F.cross_entropy(logits, torch.zeros_like(index))
-        self.update(key, index)
-        return loss
+        return ((query * positive).sum(1, keepdim=True),
+                torch.einsum('bd,bkd->bk', query, negatives))
+
+    def contrast(self, positive, negative):
+        """The loss of these similarities."""
+        logits = torch.cat((positive - self.margin, negative), 1)
+        target = torch.zeros(
+            len(logits), dtype=torch.long, device=logits.device)
+        return F.cross_entropy(logits / self.temperature, target)
 
     @torch.no_grad()
     def update(self, key, index):

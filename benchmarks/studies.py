@@ -70,6 +70,43 @@ STUDIES = {
         }),
     },
 }
+# CIFAR-10 as image files: every fifth training image, all test images, a
+# narrow ResNet-18, 125 images a cluster. `model.inter_weight=0` is MoCo v2.
+_CIFAR10 = {
+    'train_cfg.max_epochs': 30,
+    'param_scheduler.0.T_max': 30,
+    'param_scheduler.0.end': 30,
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.batch_size': 64,
+    'train_dataloader.dataset.indices': list(range(0, 50000, 5)),
+    'evaluation.test.indices': None,
+    'model.backbone.base_channels': 16,
+    'model.backbone.stem_channels': 16,
+    'model.neck.in_channels': 128,
+    'model.inter_image.num_clusters': 80,
+}
+_ON_CIFAR10 = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
+STUDIES['cifar10'] = {
+    name: (_ON_CIFAR10, {
+        **_CIFAR10,
+        **changes
+    })
+    for name, changes in {
+        'MoCo v2': {
+            'model.inter_weight': 0.0
+        },
+        'InterCLR': {},
+        'offline labels': {
+            _LABELS + 'type': 'OfflineKMeans'
+        },
+        'hard': {
+            _SAMPLER + 'strategy': 'hard'
+        },
+        'margin 0': {
+            'model.inter_image.loss.margin': 0.0
+        },
+    }.items()
+}
 # Every stock algorithm alone and with the inter-image branch.
 for _name in ALGORITHMS:
     _alone = (_algorithm(_name), {'model.inter_weight': 0.0})

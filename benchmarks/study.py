@@ -7,6 +7,7 @@ second call goes on from there, and more seeds add to what is there. Writes
 ``table.md``, ``results.json`` and ``differences.png`` to the study's folder.
 """
 import argparse
+import hashlib
 import json
 import logging
 import math
@@ -118,10 +119,13 @@ def progress(phase: str, done: list, items: list, seconds: float) -> Table:
 def result_path(cell: dict) -> Path:
     # Named by what was trained: studies share the arms that they have alike.
     name, changes = STUDIES[cell['study']][cell['arm']]
-    parts = [name[:-len('.py')], *(f'{k}={v}' for k, v in changes.items())]
-    return Path(cell['work_dir'], cell['library'],
-                '+'.join(parts).replace('/', '_'), str(cell['seed']),
-                'result.json')
+    text = '+'.join(
+        [name[:-len('.py')], *(f'{k}={v}' for k, v in changes.items())])
+    if len(text) > 250:  # the longest name that a folder can have
+        text = name[:-len('.py')] + '+' + hashlib.sha256(
+            text.encode()).hexdigest()[:16]
+    return Path(cell['work_dir'], cell['library'], text.replace('/', '_'),
+                str(cell['seed']), 'result.json')
 
 
 def load(cell: dict) -> Config:
@@ -175,16 +179,18 @@ def train(cell: dict) -> dict:
 def validate(config: Config, checkpoint: str) -> dict:
     """Score each part of the training images by the others, averaged."""
     dataset = config.train_dataloader.dataset
-    indices = np.arange(len(DATASETS.build(dataset)))
+    indices = np.asarray(
+        dataset.get('indices') or range(len(DATASETS.build(dataset))))
     scores = []
     for fold in range(FOLDS):
-        dataset.indices = indices[indices % FOLDS != fold].tolist()
+        others = np.arange(len(indices)) % FOLDS != fold
+        dataset.indices = indices[others].tolist()
         scores.append(
             evaluate(
                 config,
                 checkpoint,
                 test_options=dict(
-                    indices=indices[indices % FOLDS == fold].tolist())))
+                    indices=indices[fold::FOLDS].tolist())))
     return {
         f'{name}_validation': statistics.mean(s[name] for s in scores)
         for name in ('knn', 'linear')

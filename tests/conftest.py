@@ -19,3 +19,15 @@ SCOPES = ('mmselfsup', 'mmpretrain')
 def scope(request):
     """Each of the two libraries."""
     return request.param
+
+
+@pytest.fixture(params=[
+    'mmselfsup',
+    pytest.param('mmpretrain', marks=pytest.mark.matrix),
+])
+def one_scope(request):
+    """One library; the other too where everything is run.
+
+    For runs of seconds through code that knows neither library.
+    """
+    return request.param

@@ -9,6 +9,11 @@ from small_run import NUM_IMAGES, runner_of, small_config
 from interclr_plugin.datasets import Digits
 
 
+@pytest.fixture
+def scope(one_scope):
+    return one_scope
+
+
 @DATASETS.register_module()
 class OneImage(Digits):
     """The same digit at every position."""

@@ -67,6 +67,7 @@ def test_stopped_or_killed(tmp_path, scope, algorithm, labels, workers,
         assert not found, (kind, found)
 
 
+@pytest.mark.slow
 def test_without_the_hook_it_is_not_exact(tmp_path):
     """The control: if this run were equal too, the test above could not
     fail, or the hook would not be needed."""
@@ -80,9 +81,9 @@ def test_without_the_hook_it_is_not_exact(tmp_path):
     assert any('backbone' in name for name in differences(whole, resumed))
 
 
-
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', [None, 5])
+@pytest.mark.parametrize(
+    'seed', [None, pytest.param(5, marks=pytest.mark.matrix)])
 def test_the_sampler_s_seed_is_the_run_s(tmp_path, seed):
     """Without it a run without a fixed seed, or whose sampler has one of its
     own, would see its images in another order after a resume."""

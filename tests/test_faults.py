@@ -15,9 +15,15 @@ from mmengine.hooks import Hook
 from resumed_run import PROCESSES, run
 from small_run import NUM_IMAGES, runner_of, small_config
 
-from interclr_plugin.hooks.exact_resume_hook import last_whole_checkpoint
+from interclr_plugin.hooks.whole_checkpoint import last_whole_checkpoint
 
 STEPS = 6
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def scope(one_scope):
+    return one_scope
 
 
 def make(scope, folder, epochs=3, **options):
@@ -57,11 +63,14 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(scope, tmp_path):
     assert runner.model.inter_image.random.current_step() == 3 * STEPS
 
 
+@pytest.mark.parametrize('resume', [False, True])
 @pytest.mark.parametrize('content', [b'', b'hello', b'PK\3\4' + b'\0' * 99])
-def test_a_named_file_that_is_none_is_told(scope, tmp_path, content):
-    """Without it torch's error would name no file."""
-    config = make(scope, tmp_path)
-    config.load_from, config.resume = str(tmp_path / 'foreign.pth'), True
+def test_a_named_file_that_is_none_is_told(tmp_path, content, resume):
+    """Without it torch's error would name no file, and a user without
+    ExactResumeHook would not be told either."""
+    config = make('mmselfsup', tmp_path)
+    config.custom_hooks.pop()
+    config.load_from, config.resume = str(tmp_path / 'foreign.pth'), resume
     Path(config.load_from).write_bytes(content)
     with pytest.raises(ValueError, match='foreign.pth is not a whole check'):
         runner_of(config).train()
@@ -149,13 +158,6 @@ def test_one_kept_checkpoint_is_warned_of(scope, tmp_path):
 
 
 # processes
-ONE_OF_TWO = pytest.mark.parametrize('scope', [
-    pytest.param('mmselfsup', marks=pytest.mark.slow),
-    pytest.param('mmpretrain', marks=[pytest.mark.slow, pytest.mark.matrix]),
-])
-
-
-@ONE_OF_TWO
 def test_another_number_of_processes(scope, tmp_path):
     """Without it a run could not move to another machine; the bank and the
     labels of the checkpoint are kept, nothing is filled anew."""
@@ -198,7 +200,6 @@ runner.train()
 """
 
 
-@ONE_OF_TWO
 def test_a_process_that_dies_ends_the_others(scope, tmp_path):
     """Without it the others could wait for it for ever."""
     script = tmp_path / 'train.py'

@@ -91,7 +91,9 @@ class Installation:
         return python
 
 
-@pytest.fixture(scope='module', params=['regular', 'editable', 'sdist'])
+@pytest.fixture(scope='module', params=[
+    'regular', 'editable', pytest.param('sdist', marks=pytest.mark.matrix)
+])
 def installation(request, tmp_path_factory):
     return Installation(
         request.param, tmp_path_factory.mktemp(request.param)

@@ -34,9 +34,9 @@ def log(folder):
     return path.read_text()
 
 
-def test_offline_labels_move_between_epochs_alone(scope, tmp_path):
+def test_offline_labels_move_between_epochs_alone(one_scope, tmp_path):
     """Without it OfflineKMeans could drift within an epoch, or never move."""
-    config = small_config(scope, tmp_path, epochs=4)
+    config = small_config(one_scope, tmp_path, epochs=4)
     config.model.inter_image.labels = dict(type='OfflineKMeans', interval=2)
     seen, runner = train(config)
     for step in range(1, 4 * STEPS_PER_EPOCH):
@@ -49,9 +49,9 @@ def test_offline_labels_move_between_epochs_alone(scope, tmp_path):
     assert sizes.min() >= 1 and sizes.sum() == NUM_IMAGES
 
 
-def test_an_interval_beyond_the_run_is_told(scope, tmp_path):
+def test_an_interval_beyond_the_run_is_told(one_scope, tmp_path):
     """Without it labels would silently stay those of the first clustering."""
-    config = small_config(scope, tmp_path)
+    config = small_config(one_scope, tmp_path)
     config.model.inter_image.labels = dict(type='OfflineKMeans', interval=9)
     train(config)
     assert 'interval=9 epochs between two clusterings' in log(tmp_path)
@@ -102,7 +102,7 @@ def test_the_hook_needs_inter_clr(scope, tmp_path):
         runner_of(config).train()
 
 
-def test_a_wrapper_that_broadcasts_the_bank_is_told(scope, tmp_path):
+def test_a_wrapper_that_broadcasts_the_bank_is_told(one_scope, tmp_path):
     """Without it a run could send the whole bank at each step (trap 9)."""
     from mmengine.registry import MODEL_WRAPPERS
 
@@ -120,7 +120,7 @@ def test_a_wrapper_that_broadcasts_the_bank_is_told(scope, tmp_path):
             except AttributeError:
                 return getattr(self.module, name)
 
-    runner = runner_of(small_config(scope, tmp_path))
+    runner = runner_of(small_config(one_scope, tmp_path))
     runner.model = Wrapper(runner.model)
     runner.train()
     assert 'Add broadcast_buffers=False' in log(tmp_path)

@@ -11,6 +11,11 @@ from interclr_plugin.publish import publish
 
 
 @pytest.fixture
+def scope(one_scope):
+    return one_scope
+
+
+@pytest.fixture
 def checkpoint(scope, tmp_path):
     runner_of(small_config(scope, tmp_path)).train()
     return tmp_path / 'epoch_1.pth'
@@ -46,6 +51,7 @@ def command(*arguments):
                           text=True)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_over(tmp_path):
     """Without it a slip could destroy a checkpoint."""
     source, target = tmp_path / 'a.pth', tmp_path / 'b.pth'
@@ -69,7 +75,8 @@ class Malicious:
         return exec, (f'open({str(self.mark)!r}, "w").close()', )
 
 
-@pytest.fixture(params=['zip', 'pickle'])
+@pytest.fixture(
+    params=['zip', pytest.param('pickle', marks=pytest.mark.matrix)])
 def malicious(request, tmp_path):
     path, mark = tmp_path / 'bad.pth', tmp_path / 'was_run'
     content = dict(
@@ -81,6 +88,7 @@ def malicious(request, tmp_path):
     return path, mark
 
 
+@pytest.mark.slow
 def test_no_command_runs_what_a_file_says(malicious, tmp_path):
     """Without it a downloaded checkpoint could run code on a user's
     machine."""
@@ -103,6 +111,7 @@ def test_no_command_runs_what_a_file_says(malicious, tmp_path):
     assert mark.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('content', [b'', b'hello'])
 def test_a_foreign_file_is_named(content, tmp_path):
     """Without it torch's error would name no file."""

@@ -13,13 +13,13 @@ FILES = {
     for path in sorted(CONFIGS.glob('mm*/interclr-*_cifar10.py'))
 }
 
-# MoCo's with every run of the tests, in both libraries.
+# One of them with every run of the tests.
 SOME = [
     pytest.param(
         path,
         id=name,
-        marks=[] if name.endswith('moco') else
-        [pytest.mark.slow, pytest.mark.matrix])
+        marks=[pytest.mark.slow] + [pytest.mark.matrix] *
+        (name != 'mmselfsup-interclr-moco'))
     for name, path in FILES.items()
 ]
 

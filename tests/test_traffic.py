@@ -1,6 +1,7 @@
 """What two processes send each other in a step."""
 import os
 
+import pytest
 import torch
 import torch.distributed as torch_dist
 from mmengine import dist
@@ -50,6 +51,7 @@ def run(rank, folder):
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_a_step_sends_the_batch_s_rows_and_nothing_of_the_bank(tmp_path):
     """Without it a change could send the bank at each step, as the released
     code does (METHOD.md 9), and nothing but the time would tell."""

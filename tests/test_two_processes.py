@@ -9,6 +9,12 @@ from torch import multiprocessing
 from torch.utils.data import Sampler
 
 STEPS = 20
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def scope(one_scope):
+    return one_scope
 
 
 @DATA_SAMPLERS.register_module()

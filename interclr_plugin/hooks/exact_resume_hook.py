@@ -1,7 +1,5 @@
 """A stopped run, resumed, ends as one that never stopped."""
 import random
-import zipfile
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import numpy as np
@@ -9,7 +7,9 @@ import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+from mmengine.runner import BaseLoop, Runner
+
+from .whole_checkpoint import require_whole_checkpoint
 
 _KEY = 'random_states'
 _SAMPLER_KEY = 'sampler_seed'
@@ -17,7 +17,7 @@ _SAMPLER_KEY = 'sampler_seed'
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Save what mmengine leaves out of a checkpoint, and look at its files.
+    """Save what mmengine leaves out of a checkpoint.
 
     mmengine saves weights, optimizer, schedule and log, but no random state:
     the augmentation and MoCo's shuffling go on otherwise after a resume. With
@@ -37,15 +37,6 @@ class ExactResumeHook(Hook):
       goes on with fresh random numbers and says so; bank and labels are
       kept.
 
-    At a resume the checkpoint's file is looked at first. mmengine writes it
-    in place, so a process killed while saving leaves a part of one: with
-    ``--resume`` alone the run then goes on from the last whole checkpoint in
-    its folder.
-
-    Raises:
-        ValueError: At a resume, if the file that was named is no whole
-            checkpoint.
-
     Source: mmengine 0.10.7 ``runner.Runner.resume`` and
     ``hooks.CheckpointHook``.
     """
@@ -59,33 +50,16 @@ class ExactResumeHook(Hook):
         self._restored: Optional[List[dict]] = None
 
     def before_run(self, runner: Runner) -> None:
-        """Make sure that there is a whole file to resume from."""
+        """Have a whole file to resume from, now and after a kill."""
         if not isinstance(runner._train_loop, BaseLoop):
             return
+        require_whole_checkpoint(runner)
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
                 runner.logger.warning(
                     'max_keep_ckpts=1 deletes the last checkpoint before it '
                     'writes the next: a run killed in between has none. Set '
                     'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
-        if not runner._resume:
-            return
-        if runner._load_from is not None:
-            named = Path(runner._load_from)
-            if named.is_file() and not is_whole(named):
-                raise ValueError(_NOT_WHOLE.format(named))
-            return
-        latest = find_latest_checkpoint(runner.work_dir)
-        if latest is None or is_whole(Path(latest)):
-            return
-        whole = last_whole_checkpoint(Path(runner.work_dir))
-        if whole is None:
-            raise ValueError(
-                _NOT_WHOLE.format(latest) + ' No other checkpoint is in '
-                f'{runner.work_dir}: start anew without --resume.')
-        runner.logger.warning(
-            f'{latest} is not a whole checkpoint; resuming from {whole}.')
-        runner._load_from = str(whole)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
@@ -125,12 +99,6 @@ class ExactResumeHook(Hook):
                                            'seed', None)
 
 
-_NOT_WHOLE = (
-    '{} is not a whole checkpoint: it is missing, was cut off while it was '
-    'written, or is another kind of file. Name another one: load_from=..., '
-    'resume=True.')
-
-
 def capture() -> Dict[str, Any]:
     """Take this process's random states.
 
@@ -161,35 +129,3 @@ def restore(states: Dict[str, Any]) -> None:
     torch.set_rng_state(states['torch'].cpu())
     if 'cuda' in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states['cuda'].cpu())
-
-
-def is_whole(path: Path) -> bool:
-    """Tell whether a file is an archive as ``torch.save`` ends it.
-
-    Args:
-        path (Path): A file, or nothing.
-
-    Returns:
-        bool: False for a part of a checkpoint, as a killed process leaves
-        it: the table of contents stands at the end.
-    """
-    if not (path.is_file() and zipfile.is_zipfile(path)):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith('data.pkl') for name in archive.namelist())
-
-
-def last_whole_checkpoint(folder: Path) -> Optional[Path]:
-    """Find the newest whole ``epoch_*.pth`` or ``iter_*.pth``.
-
-    Args:
-        folder (Path): A run's.
-
-    Returns:
-        Path, optional: None if there is none.
-    """
-    found = [
-        path for pattern in ('epoch_*.pth', 'iter_*.pth')
-        for path in folder.glob(pattern) if is_whole(path)
-    ]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)

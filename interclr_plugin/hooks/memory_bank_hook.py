@@ -16,6 +16,7 @@ from ..datasets.fingerprint import fingerprint, in_words
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
 from ..inter_image import OfflineKMeans
+from .whole_checkpoint import require_whole_checkpoint
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -86,9 +87,13 @@ class MemoryBankHook(Hook):
         self.accept_other_images = accept_other_images
 
     def before_run(self, runner: Runner) -> None:
-        """Size the bank: buffers need their final size before a resume."""
+        """Size the bank: buffers need their final size before a resume.
+
+        Only a whole checkpoint is loaded.
+        """
         if not isinstance(runner._train_loop, BaseLoop):
             return  # a test run has no training set
+        require_whole_checkpoint(runner)
         model = _unwrap(runner)
         if getattr(runner.model, 'broadcast_buffers', False):
             runner.logger.warning(

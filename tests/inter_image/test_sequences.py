@@ -61,6 +61,7 @@ def answers(processes):
     return play_on_both
 
 
+@pytest.mark.slow
 def test_two_processes(answers):
     """Without it the copies on two processes could part in some sequence."""
 

@@ -52,7 +52,7 @@ view_pipeline = [
 train_dataloader = dict(
     batch_size=256,
     num_workers=4,
-    persistent_workers=True,
+    persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),

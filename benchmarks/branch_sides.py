@@ -1,0 +1,141 @@
+"""The branch and its reference, under the same names, and their data."""
+import torch
+import torch.nn.functional as F
+from reference_0x import Reference0x
+
+from interclr_plugin.inter_image import InterImageBranch
+
+FEAT_DIM = 128
+MIN_CLUSTER_SIZE = 20
+
+
+class Ours:
+    """The package, with the names that the reference has."""
+
+    def __init__(self, size):
+        self.branch = InterImageBranch(
+            num_clusters=size['clusters'],
+            feat_dim=FEAT_DIM,
+            labels=dict(min_cluster_size=MIN_CLUSTER_SIZE),
+            sampler=dict(
+                num_negatives=size['negatives'],
+                pool_fraction=size['pool'] / size['images']))
+        self.branch.allocate(size['images'], seed=0)
+        self.branch.ready.fill_(1)
+        self.features = self.branch.bank.features
+        self.labels = self.branch.labels.labels
+        self.centroids = self.branch.labels.centroids
+
+    def use(self, strategy):
+        sampler = self.branch.sampler
+        sampler.strategy, _, pool = strategy.partition(', ')
+        sampler.pool = pool or 'exact'
+
+    def step(self, query, key, index):
+        return self.branch(query, key, index)[0]
+
+    def parts(self, query, key, index):
+        """Do a step's parts one by one, naming each when it is done."""
+        branch = self.branch
+        query.requires_grad_()
+        pairs = branch.sampler(
+            F.normalize(query, dim=1), index, self.features, self.labels,
+            branch.random.own(), branch.labels.members)
+        yield 'pairs'
+        loss = branch.loss(pairs.positive_similarity,
+                           pairs.negative_similarity, pairs.valid)
+        yield 'loss'
+        loss.backward()
+        yield 'backward'
+        branch.update(key, index)
+        yield 'bank and labels'
+
+    def update(self, key, index):
+        self.branch.update(key, index)
+
+    def restore(self, labels, centroids):
+        self.labels.copy_(labels)
+        self.centroids.copy_(centroids)
+        # Otherwise the next call would first notice what was written here.
+        self.branch.labels.before_write(labels[:0], self.features)
+        self.branch.labels.write(labels[:0], labels[:0], self.features)
+
+    def update_centroids(self):
+        self.branch.labels.update_centroids(self.features)
+
+    def repair_small_clusters(self):
+        self.branch.labels.repair_small_clusters(
+            self.features, self.branch.random.shared())
+
+
+class Theirs(Reference0x):
+
+    def __init__(self, size):
+        super().__init__(
+            torch.zeros(size['images'], FEAT_DIM),
+            torch.zeros(size['images'], dtype=torch.long),
+            torch.zeros(size['clusters'], FEAT_DIM),
+            strategy='semi-hard',
+            num_negatives=size['negatives'],
+            pool_size=size['pool'],
+            min_cluster_size=MIN_CLUSTER_SIZE)
+
+    def use(self, strategy):
+        self.strategy = strategy.partition(', ')[0]  # it has one pool
+
+    def parts(self, query, key, index):
+        pairs = self.pairs(F.normalize(query.requires_grad_(), dim=1), index)
+        yield 'pairs'
+        loss = self.contrast(*pairs)
+        yield 'loss'
+        loss.backward()
+        yield 'backward'
+        self.update(key, index)
+        yield 'bank and labels'
+
+    def restore(self, labels, centroids):
+        self.labels.copy_(labels)
+        self.centroids.copy_(centroids)
+
+
+def build(side, size):
+    """One side, its bank full of clusters."""
+    result = Ours(size) if side == 'ours' else Theirs(size)
+    draw = torch.Generator().manual_seed(0)
+    # Half of the images are shared out evenly, so that no cluster is small.
+    half = torch.arange(size['images'] // 2) % size['clusters']
+    rest = torch.randint(
+        size['clusters'], (size['images'] - len(half), ), generator=draw)
+    result.labels.copy_(torch.cat((half, rest)))
+    centres = torch.randn(size['clusters'], FEAT_DIM, generator=draw)
+    for rows, labels in zip(
+            result.features.split(50000), result.labels.split(50000)):
+        noise = torch.randn(rows.shape, generator=draw)
+        rows.copy_(F.normalize(centres[labels] + noise, dim=1))
+    result.update_centroids()
+    return result
+
+
+def make_batches(size, features, count):
+    """Raw queries and keys near the rows of some images."""
+    draw = torch.Generator().manual_seed(1)
+    batches = []
+    for _ in range(count):
+        index = torch.randperm(size['images'], generator=draw)[:size['batch']]
+        noise = torch.randn(2, size['batch'], FEAT_DIM, generator=draw)
+        query, key = 10 * (features[index] + 0.05 * noise)
+        batches.append((query, key, index))
+    return batches
+
+
+def with_small_clusters(labels, size):
+    """Leave 1 % of the clusters with half of the least allowed size."""
+    draw = torch.Generator().manual_seed(2)
+    labels = labels.clone()
+    clusters = size['clusters']
+    for cluster in torch.randperm(
+            clusters, generator=draw)[:clusters // 100].tolist():
+        members = (labels == cluster).nonzero().flatten()
+        away = members[MIN_CLUSTER_SIZE // 2:]
+        labels[away] = torch.randint(clusters, (len(away), ), generator=draw)
+    return labels
