@@ -12,9 +12,15 @@ from torch import Tensor
 
 from ..distributed import shard
 
-# Rows x clusters of one product: 4 Mi floats are 16 MiB. Rows and groups
+try:
+    import faiss
+except ImportError:
+    faiss = None
+
+# Rows x clusters of one product: 2 Mi floats are 8 MiB. Rows and groups
 # that are looked at together keep to about as much.
-_CHUNK_ELEMENTS = 1 << 22
+_CHUNK_ELEMENTS = 1 << 21
+_FOLD = 16
 _CHUNK_ROWS = 1 << 15
 _CHUNK_GROUPS = 1 << 10
 _SAMPLED_ROWS = 128
@@ -39,15 +45,62 @@ def assign(features: Tensor,
     Returns:
         Tensor: (n,) cluster numbers.
     """
+    count = len(centroids)
     if bias is None:
-        bias = centroids.new_zeros(len(centroids))
+        bias = centroids.new_zeros(count)
     if allowed is not None:
         bias = bias.masked_fill(~allowed, -torch.inf)
-    rows = max(1, _CHUNK_ELEMENTS // len(centroids))
-    return torch.cat([
-        torch.addmm(bias, chunk.float(), centroids.t()).argmax(1)
-        for chunk in features.split(rows)
-    ])
+    # The largest of a row is looked for in a fold of 16: torch's argmax would
+    # take half as long as the product.
+    width = -(-count // _FOLD)
+    bias = torch.nn.functional.pad(
+        bias, (0, _FOLD * width - count), value=-torch.inf)
+    rows = max(1, _CHUNK_ELEMENTS // count)
+    products = centroids.new_zeros(min(rows, len(features)), len(bias))
+    found = []
+    for chunk in features.split(rows):
+        some = products[:len(chunk)]
+        torch.mm(chunk.float(), centroids.t(), out=some[:, :count])
+        some += bias
+        folded = some.view(-1, _FOLD, width)
+        column = folded.amax(1).argmax(1)  # (rows,)
+        line = folded.gather(2, column.view(-1, 1, 1).expand(
+            -1, _FOLD, 1)).squeeze(2).argmax(1)
+        found.append(line * width + column)
+    return torch.cat(found)
+
+
+def nearest(features: Tensor, centroids: Tensor, geometry: str) -> Tensor:
+    """Give each row its nearest centroid.
+
+    On the CPU by faiss where that is installed (``pip install faiss-cpu``),
+    whose products are the faster ones; the labels are the same but for ties
+    within rounding.
+
+    Args:
+        features (Tensor): (n, D).
+        centroids (Tensor): (C, D) means of members.
+        geometry (str): ``'plain'``, by distance, or ``'spherical'``, by
+            angle.
+
+    Returns:
+        Tensor: (n,) cluster numbers.
+    """
+    spherical = geometry == 'spherical'
+    if spherical:
+        centroids = torch.nn.functional.normalize(centroids, dim=1)
+    if faiss is not None and features.device.type == 'cpu':
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        metric = faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
+        table = centroids.numpy()
+        return torch.cat([
+            torch.from_numpy(
+                faiss.knn(rows.float().numpy(), table, 1, metric=metric)[1])
+            for rows in features.split(_CHUNK_ROWS)
+        ]).flatten()
+    # |f|^2 is the same for all centroids.
+    bias = None if spherical else -0.5 * centroids.square().sum(1)
+    return assign(features, centroids, bias=bias)
 
 
 def means_of_members(features: Tensor, labels: Tensor,
@@ -244,14 +297,8 @@ def fit(features: Tensor,
         num_rows, generator=generator, device=features.device)
     centroids = features[start[:num_clusters]].float()
     for _ in range(iterations):
-        if geometry == 'spherical':
-            compared = torch.nn.functional.normalize(centroids, dim=1)
-            bias = None
-        else:
-            # The nearest in distance: |f|^2 is the same for all centroids.
-            compared, bias = centroids, -0.5 * centroids.square().sum(1)
         labels = start.new_zeros(num_rows)
-        labels[mine] = assign(features[mine], compared, bias=bias)
+        labels[mine] = nearest(features[mine], centroids, geometry)
         dist.all_reduce(labels)
         labels = refill(features, labels, num_clusters, generator)
         centroids = means_of_members(features, labels, centroids)

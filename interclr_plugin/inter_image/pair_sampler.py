@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .members import Members
-from .similarities import Chosen, products
+from .similarities import Chosen, Similarities
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
 _RELEASED_NEGATIVES = 16384
@@ -104,7 +104,7 @@ class PairSampler(nn.Module):
         self._asked_negatives = num_negatives
         self.num_negatives = 0
         self.pool_size = 0
-        self._rows: Optional[Tensor] = None
+        self._similarities = Similarities()
 
     def allocate(self, num_images: int) -> None:
         """Set K and P for a data set.
@@ -208,12 +208,9 @@ class PairSampler(nn.Module):
         query_labels = labels[index].unsqueeze(1)  # (b, 1)
         positive, candidates, lot = draw
         positive_similarity = (query * features[positive].float()).sum(1)
-        rows, row_labels = features, labels
-        if candidates is not None:
-            rows = self._gather(features, candidates)
-            row_labels = labels[candidates]
+        row_labels = labels if candidates is None else labels[candidates]
         with torch.no_grad():
-            similarity = products(query, rows)  # (b, M)
+            rows, similarity = self._similarities(query, features, candidates)
             same = row_labels == query_labels
             columns = self._select(similarity, same, lot)
             chosen = similarity.gather(1, columns)
@@ -221,15 +218,6 @@ class PairSampler(nn.Module):
         return Pairs(positive, negatives, ~same.gather(1, columns),
                      positive_similarity,
                      Chosen.apply(query, rows, columns, chosen, similarity))
-
-    def _gather(self, features: Tensor, index: Tensor) -> Tensor:
-        # Into memory that is kept: new pages cost more than the copy does.
-        out = self._rows
-        if out is None or len(out) != len(index) or (
-                out.dtype, out.device) != (features.dtype, features.device):
-            out = features.new_empty(len(index), features.shape[1])
-            self._rows = out
-        return torch.index_select(features, 0, index, out=out)
 
     def _select(self, similarity: Tensor, same: Tensor,
                 lot: Optional[Tensor]) -> Tensor:

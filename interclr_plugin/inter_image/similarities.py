@@ -1,29 +1,67 @@
 """Products of queries with the rows of a bank, in any precision."""
-from typing import Tuple
+from typing import Dict, Optional, Tuple
 
 import torch
 from torch import Tensor
 
 _CHUNK_ROWS = 1 << 15
+# 128 floats each: a megabyte, the size of a core's own cache.
+_CACHED_ROWS = 1 << 11
 
 
-def products(query: Tensor, rows: Tensor) -> Tensor:
-    """Compare queries with rows.
+class Similarities:
+    """Compare queries with rows, in memory that is kept from step to step.
 
-    Rows in half precision are converted a part at a time: there is never a
-    copy of the bank in float32.
-
-    Args:
-        query (Tensor): (b, D).
-        rows (Tensor): (M, D), of the same or a lower precision.
-
-    Returns:
-        Tensor: (b, M) in the precision of the queries, without gradient.
+    New pages cost more than the work that is done in them. What was given
+    before is overwritten by the next call.
     """
-    if rows.dtype == query.dtype:
-        return query @ rows.t()
-    return torch.cat(
-        [query @ part.to(query).t() for part in rows.split(_CHUNK_ROWS)], 1)
+
+    def __init__(self) -> None:
+        self._kept: Dict[str, Tensor] = {}
+
+    def __call__(self,
+                 query: Tensor,
+                 features: Tensor,
+                 index: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """Compare all pairs.
+
+        Args:
+            query (Tensor): (b, D).
+            features (Tensor): (N, D), of the same or a lower precision: parts
+                are converted, there is never a copy of all in float32.
+            index (Tensor, optional): (M,) the rows that count. Defaults to
+                None: all, so M = N.
+
+        Returns:
+            tuple[Tensor, Tensor]: (M, D) the rows, and (b, M) products in the
+            precision of the queries, without gradient.
+        """
+        rows = features
+        if index is not None:
+            rows = self._take('rows', features, len(index), features.shape[1])
+        result = self._take('products', query, len(query), len(rows))
+        # Rows that were just gathered are compared while they are in the
+        # core's cache; a GPU rather wants few and large pieces.
+        size = _CACHED_ROWS if rows.device.type == 'cpu' else _CHUNK_ROWS
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            if index is not None:
+                torch.index_select(features, 0, index[part], out=rows[part])
+            torch.mm(query, rows[part].to(query).t(), out=result[:, part])
+        return rows, result
+
+    def _take(self, name: str, like: Tensor, height: int,
+              width: int) -> Tensor:
+        kept = self._kept.get(name)
+        if kept is None or (kept.dtype, kept.device) != (
+                like.dtype, like.device) or kept.numel() < height * width:
+            kept = like.new_empty(height * width)
+            self._kept[name] = kept
+        return kept[:height * width].view(height, width)
+
+    def __deepcopy__(self, memo: dict) -> 'Similarities':
+        # EMAHook copies the model: its copy needs none of this.
+        return Similarities()
 
 
 class Chosen(torch.autograd.Function):

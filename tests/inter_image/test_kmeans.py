@@ -352,3 +352,26 @@ def test_fit_names_an_impossible_number_of_clusters(num_clusters):
     for part in (f'num_clusters={num_clusters}', '1 to 20',
                  'inter_image=dict(num_clusters=...)'):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize('engine', ['faiss', 'torch'])
+@pytest.mark.parametrize('geometry', ['plain', 'spherical'])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+def test_the_nearest_centroid(monkeypatch, engine, geometry, dtype):
+    """Without it the first clustering could depend on what is installed, or
+    take products where distances are asked."""
+    if engine == 'torch':
+        monkeypatch.setattr(kmeans, 'faiss', None)
+    elif kmeans.faiss is None:
+        pytest.skip('faiss is not installed')
+    draw = seeded()
+    features = unit_rows(200).to(dtype)
+    # Of very different lengths, so that the product misleads.
+    centroids = unit_rows(37, seed=1) * torch.rand(37, 1, generator=draw)
+    found = kmeans.nearest(features, centroids, geometry)
+    for row, label in zip(features.float(), found):
+        if geometry == 'plain':
+            expected = (row - centroids).square().sum(1).argmin()
+        else:
+            expected = (centroids @ row / centroids.norm(dim=1)).argmax()
+        assert label == expected

@@ -329,3 +329,16 @@ def test_more_negatives_than_the_data_has_are_named(strategy, most):
     for part in (f'num_negatives={most + 1}', f'1 to {most}', '100 images',
                  'sampler=dict(num_negatives=...', 'pool_fraction=...'):
         assert part in str(error.value)
+
+
+def test_an_overwritten_choice_has_no_gradient():
+    """Without it similarities kept in reused memory could give the gradient
+    of another batch, in silence."""
+    features, labels = unit_rows(100), torch.arange(100) % 8
+    sampler = PairSampler(num_negatives=4)
+    sampler.allocate(100)
+    first = unit_rows(3, seed=1).requires_grad_()
+    old = sampler(first, torch.arange(3), features, labels, seeded())
+    sampler(unit_rows(5, seed=2), torch.arange(5), features, labels, seeded())
+    with pytest.raises(RuntimeError, match='modified by an inplace'):
+        old.negative_similarity.sum().backward()
