@@ -1,5 +1,6 @@
 """The stock benchmarks, run as their commands do on a pre-trained model."""
 import importlib.util
+import re
 import runpy
 from pathlib import Path
 
@@ -296,3 +297,13 @@ def test_all_levels_of_a_resnet50(run, tmp_path):
         tmp_path / 'epoch_1.pth', weights_only=False)['state_dict']
     for name in ('backbone.conv1.weight', 'backbone.layer4.2.conv3.weight'):
         assert torch.equal(after[name], before[name])
+
+
+def test_the_page_s_files_are_there():
+    """Without it a documented command could name a file that is not."""
+    text = (CONFIGS.parent / 'docs/downstream.md').read_text()
+    for name in re.findall(r'configs/(?:benchmarks|mm\w+)/[\w./-]+\.py', text):
+        assert (CONFIGS.parent / name).is_file(), name
+    for name in re.findall(r'\$STOCK/([\w./-]+\.py)', text):
+        stock = STOCK / 'configs/benchmarks/classification' / name
+        assert stock.is_file(), name
