@@ -23,6 +23,7 @@ def mend():
     mend_mmselfsup_locations()
     allow_resume()
     mend_hue()
+    mend_feature_extraction()
 
 
 def find_own_configs():
@@ -139,3 +140,27 @@ def _wrap_negative_hue(photometric):
 def _take_mended_hue(module):
     mended = sys.modules['mmcv.image.photometric'].adjust_hue
     module.adjust_hue = mended
+
+
+def mend_feature_extraction():
+    """Let mmselfsup's tool for VOC07 SVMs extract features.
+
+    In mmselfsup 1.0.0 ``tools/benchmarks/classification/svm_voc07/extract.py``
+    always loads with ``pseudo_collate``, and the data preprocessor of every
+    pre-training only takes what ``default_collate`` made: a tensor for each
+    view, not a tuple of images.
+    """
+    after_import('mmselfsup.models.utils.data_preprocessor', _stack_views)
+
+
+def _stack_views(module):
+    stock = module.SelfSupDataPreprocessor.forward
+
+    @functools.wraps(stock)
+    def forward(self, data, training=False):
+        views = data['inputs'] if isinstance(data, dict) else ()
+        if any(isinstance(view, tuple) for view in views):
+            data = {**data, 'inputs': [torch.stack(view) for view in views]}
+        return stock(self, data, training)
+
+    module.SelfSupDataPreprocessor.forward = forward

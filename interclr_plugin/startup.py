@@ -54,10 +54,15 @@ def teach_mmengine(config):
     # is no distribution, and only that knows where an editable install lies.
     table['interclr_plugin'] = 'interclr_plugin.version'
 
-    def get_cfg_path(*args):
-        path, scope = find(*args)
-        # No library: what is inherited is built in the scope of the heir.
-        return path, None if scope == 'interclr_plugin' else scope
+    def get_cfg_path(name, *args):
+        path, scope = find(name, *args)
+        # No library: what is inherited is built in the scope of the heir. So
+        # are mmselfsup's benchmarks, which are models of mmcls, mmdetection
+        # and mmsegmentation: in its own scope none of them is found.
+        if scope == 'interclr_plugin' or name.startswith(
+                'mmselfsup::benchmarks/'):
+            scope = None
+        return path, scope
 
     config.Config._get_cfg_path = staticmethod(get_cfg_path)
 

@@ -97,6 +97,15 @@ class Digits(BaseDataset):
         """
         return [self.get_data_info(idx)['gt_label']]
 
+    def get_gt_labels(self) -> np.ndarray:
+        """Classes of all images, which mmselfsup's kNN tool asks for.
+
+        Returns:
+            ndarray: (n,) int, 0 to 9.
+        """
+        return np.array(
+            [self.get_data_info(i)['gt_label'] for i in range(len(self))])
+
     def extra_repr(self) -> List[str]:
         """Lines for the printed form.
 
