@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ..inter_image import InterImageBranch, OfflineKMeans
 from .measures import size_entropy
 from .memory_bank_hook import unwrap
-from .monitor import Monitor, is_nth_epoch_s_end, log
+from .monitor import Monitor, is_nth_epoch_s_end
+from .scalars import log_scalars
 
 
 @HOOKS.register_module()
@@ -60,7 +61,7 @@ class ClusterMonitor(Monitor):
         if self._before is not None:
             moved = (labels.labels != self._before).float().mean()
             repaired = labels.num_repaired - self._repaired
-            log(
+            log_scalars(
                 runner, {
                     'clusters/churn': float(moved),
                     'clusters/repaired': repaired / branch.num_images

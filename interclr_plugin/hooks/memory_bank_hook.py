@@ -16,6 +16,7 @@ from ..datasets.fingerprint import fingerprint, in_words
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
 from ..inter_image import OfflineKMeans
+from .scalars import log_scalars
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -170,10 +171,7 @@ class MemoryBankHook(Hook):
             self._cluster(model, runner)
         if self._clustered and self.every_n_train_iters(
                 runner, self.statistics_interval):
-            runner.message_hub.update_scalars({
-                f'train/{name}': value
-                for name, value in branch.labels.statistics().items()
-            })
+            log_scalars(runner, branch.labels.statistics())
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Cluster fresh features anew, when the labels ask for it."""

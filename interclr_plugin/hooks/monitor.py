@@ -1,4 +1,4 @@
-"""What all monitors share: when they measure, and where the values go."""
+"""What all monitors share: when they measure."""
 from typing import Dict, Optional
 
 import torch
@@ -8,16 +8,14 @@ from torch import nn
 
 from ..inter_image import InterImageBranch
 from .memory_bank_hook import unwrap
+from .scalars import log_scalars
 
 
 class Monitor(Hook):
     """Measure something now and then, and change nothing.
 
     A monitor draws from generators of its own and writes to no buffer: a run
-    with it gives the same weights, bit by bit, as one without. Values go to
-    mmengine's log, so every later line and every visualisation backend shows
-    the last one measured, and to the backends at once, at the step where they
-    were measured.
+    with it gives the same weights, bit by bit, as one without.
 
     Args:
         interval (int): Steps, or epochs for a monitor whose ``by_epoch`` is
@@ -76,24 +74,7 @@ class Monitor(Hook):
             return  # there are no labels yet
         with torch.no_grad():
             values = self.measure(runner, model, model.inter_image)
-        log(runner, values)
-
-
-def log(runner: Runner, values: Dict[str, float]) -> None:
-    """Hand measured values to mmengine.
-
-    Args:
-        runner (Runner): Of the training.
-        values (dict): By name.
-    """
-    if not values:
-        return
-    runner.message_hub.update_scalars(
-        {f'train/{name}': value
-         for name, value in values.items()})
-    # LoggerHook comes at steps of its own, and may never come again.
-    runner.visualizer.add_scalars(
-        values, step=runner.iter + 1, file_path=f'{runner.timestamp}.json')
+        log_scalars(runner, values)
 
 
 def is_nth_epoch_s_end(runner: Runner, interval: int = 1) -> bool:
