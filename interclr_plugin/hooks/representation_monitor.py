@@ -26,7 +26,8 @@ class RepresentationMonitor(Monitor):
     a collapse and towards -4 where evenly spread. They are of the same random
     images each time. ``representation/alignment`` is the mean squared
     distance of the step's queries and keys, 0 to 4, over all processes; it is
-    missing in steps without inter-image loss (warm-up).
+    missing in steps without inter-image loss (warm-up), and where the key is
+    the query itself (NPID, a neck of the branch's own).
 
     Args:
         interval (int): Steps between two measurements. Defaults to 50.
@@ -83,5 +84,7 @@ class RepresentationMonitor(Monitor):
 
     def _listen(self, branch: InterImageBranch, given: tuple) -> None:
         query, key, _ = given
+        if key.data_ptr() == query.data_ptr():
+            return  # one view: the key is the query
         with torch.no_grad():
             self._alignment = alignment(query, key)

@@ -1,13 +1,15 @@
 """Monitors in real runs: what they log, and that they change nothing."""
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from resumed_run import differences
 from sklearn import metrics
-from small_run import runner_of, small_config
+from small_run import CONFIGS, runner_of, small_config
 
 from interclr_plugin.evaluation import evaluate
 from interclr_plugin.hooks import LabelMonitor
@@ -242,6 +244,19 @@ def test_false_negatives(tmp_path):
     ]
     found = history(checkpoint(tmp_path, 1), 'labels/false_negatives')
     assert found == pytest.approx([np.mean(shares)], abs=5e-3)
+
+
+def test_the_lists_to_copy(tmp_path):
+    """Without it the lines that users copy could fail, or name a hook that
+    nothing here tests."""
+    text = (CONFIGS / '_base_' / 'monitors.py').read_text()
+    lines = re.findall(r'^# {3}(\w+ = .*)$', text, re.MULTILINE)
+    (tmp_path / 'my_base.py').write_text('')
+    path = tmp_path / 'my_config.py'
+    path.write_text('\n'.join(lines))
+    config = Config.fromfile(path)
+    added = [*config.custom_hooks[1:], *config.label_monitors]
+    assert {hook.type for hook in added} == {hook['type'] for hook in MONITORS}
 
 
 @pytest.mark.parametrize('hook, text', [
