@@ -59,6 +59,10 @@ def warnings_in(folder):
     }, lines
 
 
+@pytest.mark.parametrize('scope', [
+    pytest.param('mmselfsup', marks=pytest.mark.matrix),
+    'mmpretrain',
+])
 def test_a_healthy_run_raises_none(scope, tmp_path):
     """Without it users would learn to ignore the alarms."""
     runner_of(log_of(scope, tmp_path, epochs=3)).train()
@@ -67,8 +71,10 @@ def test_a_healthy_run_raises_none(scope, tmp_path):
 
 
 # Without repairs one cluster soon has every image, and there are no negatives.
-@pytest.mark.parametrize('scope, repaired', [('mmselfsup', True),
-                                             ('mmpretrain', False)])
+@pytest.mark.parametrize('scope, repaired', [
+    ('mmselfsup', True),
+    pytest.param('mmpretrain', False, marks=pytest.mark.matrix),
+])
 def test_constant_features(scope, repaired, tmp_path):
     """Without it a collapse, the cluster that then takes all, and a loss at
     chance or 0 could go unnoticed; or be told at every step, or for ever."""
