@@ -94,5 +94,5 @@ def use_views(config: Config, folder: Path) -> None:
     pipeline[names.index('MultiView')] = dict(
         type='PreparedViews', folder=str(folder))
     for hook in config.get('custom_hooks', []):
-        if hook['type'] == 'MemoryBankHook':
+        if hook['type'] in ('MemoryBankHook', 'OnlineKNNHook'):
             hook['transforms'] = pipeline[:names.index('MultiView')]

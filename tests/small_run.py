@@ -30,6 +30,7 @@ def small(path, work_dir=None):
         'default_hooks.checkpoint.interval': 1,
         'default_hooks.logger.interval': 1,
     })
+    _without_monitors(config)
     if 'queue_len' in config.model:
         config.model.queue_len = 64
     if 'memory_bank' in config.model:
@@ -70,6 +71,7 @@ def small_config(scope: str,
         'default_hooks.logger.interval': 1,
         'visualizer': None,
     })
+    _without_monitors(config)
     if algorithm.startswith('interclr'):
         config.merge_from_dict({
             'model.inter_image.num_clusters': 6,
@@ -80,6 +82,14 @@ def small_config(scope: str,
         {name.replace('__', '.'): value
          for name, value in options.items()})
     return config
+
+
+def _without_monitors(config: Config) -> None:
+    # They cost time, and have tests of their own.
+    kept = ('MemoryBankHook', 'ExactResumeHook')
+    config.custom_hooks = [
+        hook for hook in config.custom_hooks if hook.type in kept
+    ]
 
 
 def runner_of(config: Config) -> Runner:

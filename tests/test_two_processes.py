@@ -95,14 +95,24 @@ def run_two(scope,
     ]
 
 
-@pytest.mark.parametrize('hooks', [(), (dict(type='SyncBuffersHook'), )],
-                         ids=['plain', 'SyncBuffersHook'])
+# All that communicate; the last step is one at which they do.
+MONITORS = [
+    dict(type=name, interval=5) for name in (
+        'ClusterMonitor', 'RepresentationMonitor', 'PairMonitor', 'AlarmHook')
+] + [dict(type='LabelMonitor'),
+     dict(type='OnlineKNNHook', k=5)]
+
+
+@pytest.mark.parametrize(
+    'hooks', [(), (dict(type='SyncBuffersHook'), *MONITORS)],
+    ids=['plain', 'SyncBuffersHook and monitors'])
 def test_processes_agree(scope, tmp_path, hooks):
     """Without it copies of the bank could drift apart, in silence.
 
     DESIGN.md 4, traps 9 to 12: images repeat within a batch and across
     processes, clusters are repaired, and SyncBuffersHook averages all
-    buffers, which must not change what is equal.
+    buffers, which must not change what is equal; nor must the monitors, or
+    one process could wait in them for the other.
     """
     first, second = run_two(scope, tmp_path, hooks)
     compared = 0

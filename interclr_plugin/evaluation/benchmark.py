@@ -1,7 +1,7 @@
 """Score of a checkpoint on the dataset of its own configuration."""
 import copy
 from contextlib import contextmanager
-from typing import Callable, Dict, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def evaluate(config: Union[str, Config],
         config = Config.fromfile(config)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     train = config.train_dataloader.dataset
-    test = _test_set(config, test_options)
+    test = test_set(config, test_options)
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):
         model = _FrozenModel(config, seed)
         if checkpoint is not None:
@@ -72,7 +72,7 @@ def evaluate(config: Union[str, Config],
         samples = []
         for part in (train, test):
             view = centre_view(DATASETS.build(copy.deepcopy(part)), transforms)
-            labels = _labels(view)  # ahead of the slow part
+            labels = true_labels(view)  # ahead of the slow part
             features = extract_features(
                 model,
                 view,
@@ -122,7 +122,20 @@ def _quiet():
         logger.setLevel(level)
 
 
-def _test_set(config: Config, options: Optional[dict]) -> ConfigDict:
+def test_set(config: Config, options: Optional[dict] = None) -> ConfigDict:
+    """Configuration of the test set: the training set's with changes.
+
+    Args:
+        config (Config): Of a pre-training.
+        options (dict, optional): The changes. None: ``evaluation.test`` of
+            the configuration.
+
+    Returns:
+        ConfigDict: For ``DATASETS.build``.
+
+    Raises:
+        ValueError: There are no changes.
+    """
     options = options or config.get('evaluation', {}).get('test')
     if not options:
         raise ValueError(
@@ -138,7 +151,18 @@ def _test_set(config: Config, options: Optional[dict]) -> ConfigDict:
     return ConfigDict(merged.to_dict())
 
 
-def _labels(view) -> np.ndarray:
+def true_labels(view: Any) -> np.ndarray:
+    """True classes of a data set's images, for measuring alone.
+
+    Args:
+        view (BaseDataset): n images.
+
+    Returns:
+        ndarray: (n,) integers, 0 or more.
+
+    Raises:
+        ValueError: An image has none, or several.
+    """
     labels = [
         view.get_data_info(index).get('gt_label') for index in range(len(view))
     ]

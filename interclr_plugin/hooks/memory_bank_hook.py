@@ -16,6 +16,7 @@ from ..datasets.fingerprint import fingerprint, in_words
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..extraction import extract
 from ..inter_image import OfflineKMeans
+from .scalars import log_scalars
 from .whole_checkpoint import require_whole_checkpoint
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
@@ -94,7 +95,7 @@ class MemoryBankHook(Hook):
         if not isinstance(runner._train_loop, BaseLoop):
             return  # a test run has no training set
         require_whole_checkpoint(runner)
-        model = _unwrap(runner)
+        model = unwrap(runner)
         if getattr(runner.model, 'broadcast_buffers', False):
             runner.logger.warning(
                 'The model wrapper broadcasts all buffers at each step, the '
@@ -118,7 +119,7 @@ class MemoryBankHook(Hook):
         if not isinstance(runner._train_loop, BaseLoop):
             return
         state = checkpoint['state_dict']
-        model = _unwrap(runner)
+        model = unwrap(runner)
         for name, buffer in model.inter_image.named_buffers():
             name = f'inter_image.{name}'
             if not runner._resume:
@@ -136,7 +137,7 @@ class MemoryBankHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Fill the bank, unless a checkpoint restored it."""
-        model = _unwrap(runner)
+        model = unwrap(runner)
         labels = model.inter_image.labels
         if isinstance(labels, OfflineKMeans) and \
                 labels.interval >= runner.max_epochs:
@@ -157,7 +158,7 @@ class MemoryBankHook(Hook):
     def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Tell the model whether it still warms up."""
         epoch = runner.iter // len(runner.train_dataloader)
-        _unwrap(runner).warming_up = epoch < self.warmup_epochs
+        unwrap(runner).warming_up = epoch < self.warmup_epochs
 
     def after_train_iter(self,
                          runner: Runner,
@@ -165,7 +166,7 @@ class MemoryBankHook(Hook):
                          data_batch: Optional[dict] = None,
                          outputs: Optional[dict] = None) -> None:
         """Stop at bad input; move small clusters and centroids when due."""
-        model = _unwrap(runner)
+        model = unwrap(runner)
         branch = model.inter_image
         branch.raise_fault()
         _require_finite(outputs or {}, runner.iter + 1)
@@ -173,15 +174,13 @@ class MemoryBankHook(Hook):
             branch.after_step()
         elif runner.iter + 1 >= len(runner.train_dataloader):
             self._cluster(model, runner)
-        if self.every_n_train_iters(runner, self.statistics_interval):
-            runner.message_hub.update_scalars({
-                f'train/{name}': value
-                for name, value in branch.labels.statistics().items()
-            })
+        if self._clustered and self.every_n_train_iters(
+                runner, self.statistics_interval):
+            log_scalars(runner, branch.labels.statistics())
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Cluster fresh features anew, when the labels ask for it."""
-        model = _unwrap(runner)
+        model = unwrap(runner)
         epoch = runner.epoch + 1
         if epoch < runner.max_epochs and \
                 model.inter_image.labels.wants_clustering(epoch):
@@ -253,12 +252,24 @@ class _Progress:
             self.bar.update(min(done, left))
 
 
-def _unwrap(runner: Runner) -> InterCLRMixin:
+def unwrap(runner: Runner, hook: str = 'MemoryBankHook') -> InterCLRMixin:
+    """Give the model without the wrapper of several processes.
+
+    Args:
+        runner (Runner): Whose model.
+        hook (str): Who asks, for the error.
+
+    Returns:
+        InterCLRMixin: The model that is trained.
+
+    Raises:
+        ValueError: If it is another kind of model.
+    """
     model = runner.model.module if is_model_wrapper(
         runner.model) else runner.model
     if not isinstance(model, InterCLRMixin):
         raise ValueError(
-            f'MemoryBankHook found a {type(model).__name__}; it goes with '
+            f'{hook} found a {type(model).__name__}; it goes with '
             "model=dict(type='InterCLR', ...). Change model.type or remove "
             'the hook from custom_hooks.')
     return model

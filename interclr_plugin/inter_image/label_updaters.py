@@ -164,6 +164,7 @@ class OnlineKMeans(PseudoLabels):
             labels[homeless] = nearest
         labels = kmeans.refill(features, labels, self.num_clusters, generator)
         moved = (labels != self.labels).nonzero().flatten()
+        self.num_repaired += len(moved)
         before, after = self.labels[moved], labels[moved]
         self.before_write(moved, features)
         self.write(moved, after, features)

@@ -50,6 +50,8 @@ class PseudoLabels(nn.Module):
         self.geometry = geometry
         # A cluster with fewer members counts as small.
         self.min_cluster_size = 1
+        # Labels that repairs of small clusters moved since the start.
+        self.num_repaired = 0
         self.members = Members()
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))
         self.register_buffer('centroids', torch.zeros(0, 0))
@@ -168,13 +170,15 @@ class PseudoLabels(nn.Module):
         """Describe the clusters.
 
         Returns:
-            dict: Smallest and largest size, and how many clusters are small.
+            dict: By the names under which it is logged: smallest and largest
+            size, and how many clusters are small.
         """
         sizes = self.sizes()
         small = (sizes < self.min_cluster_size).sum()
         smallest, largest, count = torch.stack(
             (sizes.min(), sizes.max(), small)).tolist()
-        return dict(
-            cluster_size_min=smallest,
-            cluster_size_max=largest,
-            small_clusters=count)
+        return {
+            'clusters/smallest': smallest,
+            'clusters/largest': largest,
+            'clusters/small': count
+        }

@@ -251,7 +251,7 @@ def test_offline_labels_stay_between_clusterings():
     due = [epoch for epoch in range(1, 10) if state.wants_clustering(epoch)]
     assert due == [3, 6, 9]
     assert not any(map(online().wants_clustering, range(10)))
-    assert state.statistics()['small_clusters'] == 0
+    assert state.statistics()['clusters/small'] == 0
 
 
 # the rest
@@ -274,8 +274,11 @@ def test_first_clustering_has_means_and_no_empty_cluster(geometry):
 def test_statistics_count():
     """Without this, the log could show other clusters than there are."""
     state, _ = with_sizes([30, 4, 20, 0, 46])
-    assert state.statistics() == dict(
-        cluster_size_min=0, cluster_size_max=46, small_clusters=2)
+    assert state.statistics() == {
+        'clusters/smallest': 0,
+        'clusters/largest': 46,
+        'clusters/small': 2
+    }
 
 
 def test_all_state_is_in_the_checkpoint():

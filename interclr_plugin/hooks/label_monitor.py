@@ -1,0 +1,105 @@
+"""How well pseudo-labels and pairs agree with true classes."""
+from typing import Dict
+
+import numpy as np
+import torch
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from ..datasets.centre_view import innermost_dataset
+from ..evaluation.benchmark import true_labels
+from ..evaluation.probes import INSTALL
+from ..inter_image import InterImageBranch
+from .measures import purity, true_positives
+from .monitor import Monitor, check_least
+
+# Queries compared at once, about as many as in a batch.
+_AT_ONCE = 32
+
+
+@HOOKS.register_module()
+class LabelMonitor(Monitor):
+    """Compare the pseudo-labels with the data set's own, for measuring alone.
+
+    ``labels/nmi``, ``labels/ari`` and ``labels/purity`` are of the labels as
+    they are at an epoch's end. ``labels/true_positives`` is the share of
+    positives that have the class of their query, exactly what the sampler's
+    uniform draw from these labels gives on average.
+    ``labels/false_negatives``, the share of negatives that have the class of
+    their query, depends on the features too: it is estimated by drawing with
+    the run's own sampler for some random images, whose rows in the bank stand
+    in for the queries. A row is an earlier key of the image, not the query
+    that a step would compare.
+
+    Args:
+        interval (int): Epochs between two measurements; the last epoch is
+            measured too. Defaults to 1.
+        num_queries (int): Images for the estimate of the false negatives.
+            Defaults to 256.
+
+    Raises:
+        ValueError: If an argument is below 1; from the start of the training
+            if the data set has no labels.
+        ImportError: scikit-learn is missing.
+    """
+
+    by_epoch = True
+
+    def __init__(self, *, interval: int = 1, num_queries: int = 256) -> None:
+        super().__init__(interval=interval)
+        check_least(self, 'num_queries', num_queries, 1)
+        self.num_queries = num_queries
+
+    def before_train(self, runner: Runner) -> None:
+        """Read the true classes."""
+        try:
+            import sklearn.metrics  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                f'LabelMonitor needs scikit-learn: {INSTALL}') from error
+        dataset = innermost_dataset(runner.train_dataloader.dataset)
+        try:
+            self._truth = true_labels(dataset)
+        except ValueError as error:
+            raise ValueError(
+                "LabelMonitor compares with the data set's labels: "
+                f'{error} Or remove LabelMonitor from custom_hooks; training '
+                'needs no labels.') from error
+
+    def measure(self, runner: Runner, model: nn.Module,
+                branch: InterImageBranch) -> Dict[str, float]:
+        from sklearn import metrics
+        truth, labels = self._truth, branch.labels.labels.cpu().numpy()
+        table = metrics.cluster.contingency_matrix(truth, labels, sparse=True)
+        others = branch.sampler.positives == 'others'
+        return {
+            'labels/nmi': metrics.normalized_mutual_info_score(truth, labels),
+            'labels/ari': metrics.adjusted_rand_score(truth, labels),
+            'labels/purity': purity(table),
+            'labels/true_positives': true_positives(table, others),
+            'labels/false_negatives': self._false_negatives(branch),
+        }
+
+    def _false_negatives(self, branch: InterImageBranch) -> float:
+        features, labels = branch.bank.features, branch.labels.labels
+        truth = torch.from_numpy(np.asarray(self._truth)).to(labels.device)
+        generator = torch.Generator(labels.device)
+        generator.manual_seed(branch.random.current_step())
+        chosen = torch.randint(
+            len(labels), (self.num_queries, ),
+            generator=generator,
+            device=labels.device)
+        false = torch.zeros(2, device=labels.device)
+        for index in chosen.split(_AT_ONCE):
+            pairs = branch.sampler(features[index].float(), index, features,
+                                   labels, generator)
+            false += _count(truth[index], truth[pairs.negatives], pairs.valid)
+        share = false[0] / false[1].clamp(min=1)
+        return float(share)
+
+
+def _count(classes: Tensor, others: Tensor, valid: Tensor) -> Tensor:
+    # Those of the query's class, and all.
+    same = (others == classes.unsqueeze(1)) & valid
+    return torch.stack((same.sum(), valid.sum())).float()

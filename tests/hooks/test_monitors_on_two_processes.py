@@ -1,0 +1,39 @@
+"""Monitors over two gloo processes."""
+import json
+
+import pytest
+import torch
+from test_monitors import EVERY_EPOCH, EVERY_FOUR, MONITORS
+from test_two_processes import run_two
+
+
+@pytest.mark.slow
+@pytest.mark.matrix  # test_two_processes.py has the monitors in another run
+def test_processes_stay_in_step(tmp_path):
+    """Without it a monitor could wait for the other process for ever, or
+    change what they have alike; or log values of one process's batch."""
+    first, second = run_two(
+        'mmpretrain',
+        tmp_path,
+        MONITORS,
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+        changes={
+            'train_cfg.max_iters': 8,
+            'custom_hooks.0.statistics_interval': 4
+        })
+    for name, value in first.items():
+        if 'running_' not in name:
+            assert torch.equal(value, second[name]), name
+    path, = tmp_path.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for name in EVERY_FOUR | EVERY_EPOCH:
+        measured = [
+            line['step'] for line in lines
+            if name in line and 'loss' not in line
+        ]
+        # An InfiniteSampler is as long as the data set, 6 steps of each
+        # process. What is measured by epochs also is at the last step.
+        expected = [4, 8] if name in EVERY_FOUR else [6, 8]
+        if name in ('clusters/churn', 'clusters/repaired'):
+            expected = [6]
+        assert measured == expected, name
