@@ -1,0 +1,11 @@
+"""A work directory as one HTML page: is it learning, and what does it see?
+
+``python -m interclr_plugin.report WORK_DIR`` writes what :func:`write_report`
+does. The way through: :mod:`.run` finds configuration and checkpoints,
+:mod:`.scalars` the log; :mod:`.verdict` judges; :mod:`.clusters` and
+:mod:`.pairs` choose images, which :mod:`.pictures` encodes; :mod:`.charts`
+draws; :mod:`.page` puts it together in page.html.
+"""
+from .page import write_report
+
+__all__ = ['write_report']
