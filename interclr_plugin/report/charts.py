@@ -17,9 +17,10 @@ from .verdict import Score
 MAIN, OTHER = '#0072b2', '#d55e00'
 # Stands for the text's colour until the file is written.
 INK = '#010203'
-_STYLE = ('<style>:root{--ink:#24292f}text{font-family:system-ui,sans-serif'
-          '!important}@media(prefers-color-scheme:dark){:root{--ink:#d6dae0}}'
-          '</style>')
+_STYLE = (f'<style>:root{{--ink:#24292f;--main:{MAIN};--other:{OTHER}}}'
+          'text{font-family:system-ui,sans-serif!important}'
+          '@media(prefers-color-scheme:dark){:root{--ink:#d6dae0;'
+          '--main:#4aa8e0;--other:#ff9a4d}}</style>')
 _SETTINGS = {
     'svg.fonttype': 'none',  # text stays text
     'svg.hashsalt': 'interclr_plugin',  # the same figure, the same file
@@ -73,7 +74,9 @@ class Chart:
             transparent=True,
             dpi=160,  # of the parts that are drawn as pixels
             metadata=dict(Date=None, Creator=None))
-        text = buffer.getvalue().replace(INK, 'var(--ink)')
+        text = buffer.getvalue()
+        for colour, name in ((INK, 'ink'), (MAIN, 'main'), (OTHER, 'other')):
+            text = text.replace(colour, f'var(--{name})')
         text = re.sub(r'<!DOCTYPE.*?>', '', text, flags=re.DOTALL)
         text = re.sub('(<svg[^>]*>)', r'\1' + _STYLE, text, count=1)
         return data_uri('image/svg+xml', text.encode())
@@ -116,6 +119,9 @@ def draw_curve(points: List[Tuple[float, float]],
         axes.set_xlabel(unit)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
+        low, high = axes.dataLim.intervaly
+        if low == high:  # else the axis would show its last decimals
+            axes.set_ylim(low - (abs(low) or 1), low + (abs(low) or 1))
     return chart.uri
 
 

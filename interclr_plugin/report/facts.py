@@ -6,6 +6,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Dict, List
 
+from mmengine.config import Config
+
 from .run import Run
 
 # Distributions whose versions can change the numbers.
@@ -15,6 +17,27 @@ _PACKAGES = ('interclr-plugin', 'torch', 'torchvision', 'numpy', 'mmengine',
 # What mmengine logs about the training's own machine, without its paths.
 _LOGGED = ('sys.platform', 'Python', 'PyTorch', 'TorchVision', 'OpenCV',
            'MMEngine', 'CUDA available')
+
+
+def summary(config: Config) -> str:
+    """Say in a few words what was trained on what.
+
+    Args:
+        config (Config): Of a pre-training.
+
+    Returns:
+        str: Method, backbone, data set.
+    """
+    model, dataset = config.model, config.train_dataloader.dataset
+    method = model.type
+    if model.get('algorithm'):
+        method = f'{method} on {model.algorithm}'
+    backbone = model.backbone.type
+    if model.backbone.get('depth'):
+        backbone = f'{backbone}-{model.backbone.depth}'
+    while 'dataset' in dataset:  # RepeatDataset and its like
+        dataset = dataset.dataset
+    return f'{method}, {backbone}, {dataset.type}'
 
 
 def versions() -> Dict[str, str]:

@@ -102,7 +102,7 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
                 rasterized=True)
         for group in groups:
             if group.colour != REST:
-                x, y = np.median(places[group.members], axis=0)
+                x, y = _densest(places[group.members])
                 axes.text(
                     x,
                     y,
@@ -138,3 +138,9 @@ def draw_legend(group: Group) -> str:
         axes.plot(0, 0, group.marker, color=group.colour, markersize=9)
         axes.set_axis_off()
     return chart.uri
+
+
+def _densest(points: np.ndarray) -> np.ndarray:
+    # A class in several islands has its middle between them, amid others.
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return points[np.sort(distances)[:, len(points) // 4].argmin()]

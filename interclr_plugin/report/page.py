@@ -121,6 +121,7 @@ class _Report:
             run=self.run,
             last=last,
             command=command,
+            summary=facts.summary(self.run.config),
             verdict=_judge(scores, signs, ranks),
             scores=scores,
             scores_chart=charts.draw_scores(scores) if scores else None,

@@ -8,17 +8,17 @@ import numpy as np
 # Names that are not measured, but say where in the run a line belongs.
 _PLACES = ('step', 'iter', 'epoch')
 _GROUPS = {
-    'lr': 'Learning rate',
+    'lr': 'Schedule and cost',
     'change_ratio': 'Pseudo-labels',
     'cluster_size_min': 'Pseudo-labels',
     'cluster_size_max': 'Pseudo-labels',
     'small_clusters': 'Pseudo-labels',
-    'time': 'Cost',
-    'data_time': 'Cost',
-    'memory': 'Cost',
+    'time': 'Schedule and cost',
+    'data_time': 'Schedule and cost',
+    'memory': 'Schedule and cost',
 }
-_ORDER = ('Losses', 'Learning rate', 'Pseudo-labels', 'Clusters', 'Labels',
-          'Pairs', 'Representation', 'Knn', 'Other', 'Cost')
+_ORDER = ('Losses', 'Knn', 'Representation', 'Pseudo-labels', 'Clusters',
+          'Labels', 'Pairs', 'Other', 'Schedule and cost')
 
 
 class Scalars(NamedTuple):

@@ -11,7 +11,7 @@ from .pairs import Pairs, choose_pairs, true_shares
 from .pictures import Pictures
 from .scalars import Scalars, group_names
 
-CLUSTERS = 8
+CLUSTERS = 9
 MEMBERS = 6
 QUERIES = 6
 COMPANY = 6

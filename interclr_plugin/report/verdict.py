@@ -67,21 +67,17 @@ def judge_scores(start: Score,
         the noise of the test set.
     """
     gain, noise = compare(run, start)
-    numbers = (f'kNN top-1 is {run.knn:.3f}, and {start.knn:.3f} with the '
-               'initial weights')
-    images = f'{run.num_test} test images (±{noise:.3f}, two standard errors)'
-    if gain > noise:
-        answer = 'yes'
-        sentences = [f'Yes: {numbers}. The gain of {gain:.3f} is beyond the '
-                     f'noise of {images}.']
-    elif gain < -noise:
-        answer = 'no'
-        sentences = [f'No: {numbers}. The loss of {-gain:.3f} is beyond the '
-                     f'noise of {images}.']
-    else:
-        answer = 'unclear'
-        sentences = [f'It cannot be told yet: {numbers}. The difference of '
-                     f'{gain:+.3f} is within the noise of {images}.']
+    answer, start_of_it, place = 'unclear', 'It cannot be told yet', 'within'
+    if abs(gain) > noise:
+        answer = 'yes' if gain > 0 else 'no'
+        start_of_it, place = answer.capitalize(), 'beyond'
+    way = {'yes': 'rose', 'no': 'fell', 'unclear': 'went'}[answer]
+    sentences = [
+        f'{start_of_it}: kNN top-1 {way} from {start.knn:.3f} with the '
+        f'initial weights to {run.knn:.3f}. The difference of {gain:+.3f} is '
+        f'{place} the noise of {run.num_test} test images (±{noise:.3f}, two '
+        'standard errors).'
+    ]
     if baseline is not None:
         sentences.append(_against(run, baseline))
     return Verdict(answer, sentences)
@@ -172,8 +168,8 @@ def effective_rank(features: np.ndarray) -> float:
 def _against(run: Score, baseline: Score) -> str:
     gain, noise = compare(run, baseline)
     place = 'ahead of' if gain > 0 else 'behind'
-    start = (f'Against the baseline {baseline.name} ({baseline.knn:.3f}) the '
-             f'difference is {gain:+.3f}')
+    start = (f'Against the baseline ({baseline.knn:.3f}) the difference is '
+             f'{gain:+.3f}')
     if abs(gain) <= noise:
         return (f'{start}: within the noise (±{noise:.3f}), so these two runs '
                 'do not tell which is better.')
