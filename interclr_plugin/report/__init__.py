@@ -6,6 +6,8 @@ does. The way through: :mod:`.run` finds configuration and checkpoints,
 :mod:`.pairs` choose images, which :mod:`.pictures` encodes; :mod:`.charts`
 draws; :mod:`.page` puts it together in page.html.
 """
+from .clusters import cluster_sizes
 from .page import write_report
+from .scalars import read_scalars
 
-__all__ = ['write_report']
+__all__ = ['cluster_sizes', 'read_scalars', 'write_report']

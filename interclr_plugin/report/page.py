@@ -31,7 +31,7 @@ from .verdict import (
 GENERATOR = 'interclr_plugin.report'
 # In the head of every page, so that a later report may take its place.
 _MARK = f'<meta name="generator" content="{GENERATOR}">'
-MAPPED = 2000
+MAPPED = 1000
 CHECKPOINTS = 12
 _SIGNS = ('loss', 'intra_loss', 'inter_loss', 'change_ratio')
 

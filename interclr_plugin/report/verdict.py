@@ -67,13 +67,13 @@ def judge_scores(start: Score,
         the noise of the test set.
     """
     gain, noise = compare(run, start)
-    answer, start_of_it, place = 'unclear', 'It cannot be told yet', 'within'
+    answer, opening, place = 'unclear', 'It cannot be told yet', 'within'
     if abs(gain) > noise:
         answer = 'yes' if gain > 0 else 'no'
-        start_of_it, place = answer.capitalize(), 'beyond'
+        opening, place = answer.capitalize(), 'beyond'
     way = {'yes': 'rose', 'no': 'fell', 'unclear': 'went'}[answer]
     sentences = [
-        f'{start_of_it}: kNN top-1 {way} from {start.knn:.3f} with the '
+        f'{opening}: kNN top-1 {way} from {start.knn:.3f} with the '
         f'initial weights to {run.knn:.3f}. The difference of {gain:+.3f} is '
         f'{place} the noise of {run.num_test} test images (±{noise:.3f}, two '
         'standard errors).'
