@@ -56,7 +56,9 @@ class Chart:
 
     def __enter__(self):
         self._context.__enter__()
-        self._figure = Figure(figsize=self._size, layout='constrained')
+        # What has no room for labels needs no layout, which is slow.
+        layout = 'constrained' if self._size[0] > 1 else None
+        self._figure = Figure(figsize=self._size, layout=layout)
         return self._figure.subplots()
 
     def __exit__(self, kind, *rest):

@@ -202,7 +202,9 @@ class _Report:
         try:
             yield
         except (ImportError, OSError, ValueError) as error:
-            self.left_out.append(f'{what}: {error}')
+            folder = f'{self.run.work_dir}{os.sep}'
+            self.left_out.append(
+                f'{what}: {error}'.replace(folder, ''))
 
     def _page(self, **content: Any) -> str:
         environment = Environment(

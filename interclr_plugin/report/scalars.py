@@ -44,10 +44,11 @@ def read_scalars(work_dir: Path) -> Scalars:
     # One folder per start, named by its time.
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         lines = _lines(log)
-        first = min((line['step'] for line in lines), default=0)
-        kept = [line for line in kept if line['step'] < first] + lines
-    # Of the lines of a training by epochs; those of a validation have none,
-    # and count epochs as their steps.
+        # Lines of a validation have no `iter`, and count epochs as steps.
+        first = min((line['step'] for line in lines if 'iter' in line),
+                    default=float('inf'))
+        kept = [line for line in kept
+                if 'iter' not in line or line['step'] < first] + lines
     per_epoch = max((line['step'] / line['epoch'] for line in kept
                      if line.get('epoch') and 'iter' in line), default=0)
     curves: Dict[str, List[Tuple[float, float]]] = {}
