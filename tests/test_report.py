@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 from report_page import Page, report_on_small_runs
-from small_run import runner_of, small_config
+from small_run import CONFIGS, runner_of, small_config
 
 from interclr_plugin.datasets import Digits
 from interclr_plugin.evaluation import evaluate, load_state_dict
@@ -22,6 +22,7 @@ from interclr_plugin.report.clusters import (
     read_bank,
 )
 from interclr_plugin.report.pairs import choose_pairs, true_shares
+from interclr_plugin.report.pictures import Pictures
 from interclr_plugin.report.run import Run
 
 
@@ -173,6 +174,25 @@ def test_a_run_without_clusters(written, tmp_path):
     assert not {'sizes', 'clusters', 'pairs'} & set(page.ids())
     assert 'epoch_2.pth: epoch_2.pth is not a whole checkpoint' in page.text
     assert 'MoCo, ResNet-18, Digits, epoch 1' in page.text
+
+
+@pytest.mark.parametrize('library', ['mmselfsup', 'mmpretrain'])
+def test_colours_and_class_names_are_right(library, tmp_path):
+    """Without it red and blue could change places, for OpenCV reads blue
+    first."""
+    for name, colour in (('ball', (250, 10, 20)), ('sea', (10, 30, 240))):
+        (tmp_path / 'train' / name).mkdir(parents=True)
+        Image.new('RGB', (200, 40), colour).save(
+            tmp_path / 'train' / name / '1.png')
+    name = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
+    config = Config.fromfile(CONFIGS / library / name)
+    config.train_dataloader.dataset.data_root = str(tmp_path)
+    with DefaultScope.overwrite_default_scope(library):
+        pictures = Pictures(config)
+    assert (pictures.pixels(0) == (250, 10, 20)).all()
+    assert (pictures.pixels(1) == (10, 30, 240)).all()
+    assert pictures.pixels(0).shape == (32, 32, 3)
+    assert [pictures.name(index) for index in (0, 1)] == ['ball', 'sea']
 
 
 def test_images_without_labels(tmp_path):

@@ -74,9 +74,9 @@ def judge_scores(start: Score,
     way = {'yes': 'rose', 'no': 'fell', 'unclear': 'went'}[answer]
     sentences = [
         f'{opening}: kNN top-1 {way} from {start.knn:.3f} with the '
-        f'initial weights to {run.knn:.3f}. The difference of {gain:+.3f} is '
-        f'{place} the noise of {run.num_test} test images (±{noise:.3f}, two '
-        'standard errors).'
+        f'initial weights to {run.knn:.3f}.',
+        f'The difference of {gain:+.3f} is {place} the noise of '
+        f'{run.num_test} test images (±{noise:.3f}, two standard errors).'
     ]
     if baseline is not None:
         sentences.append(_against(run, baseline))
