@@ -84,6 +84,8 @@ def test_noise_is_called_noise(gain, answer):
     for sentence in verdict.sentences[1:]:
         assert f'{word} the noise' in sentence
         assert f'±{noise:.3f}' in sentence
+    other = start._replace(num_test=200)
+    assert 'cannot be compared' in judge_scores(start, run, other).sentences[2]
 
 
 def test_judged_without_labels():

@@ -4,7 +4,7 @@
 does. The way through: :mod:`.run` finds configuration and checkpoints,
 :mod:`.scalars` the log; :mod:`.verdict` judges; :mod:`.clusters` and
 :mod:`.pairs` choose images, which :mod:`.pictures` encodes; :mod:`.charts`
-draws; :mod:`.page` puts it together in page.html.
+draws; :mod:`.content` gathers it all; :mod:`.page` fills page.html.
 """
 from .clusters import cluster_sizes
 from .page import write_report

@@ -189,7 +189,8 @@ def draw_histograms(sizes: Dict[int, List[int]], unit: str) -> str:
         str: A data URI.
     """
     largest = max(max(each) for each in sizes.values())
-    edges = np.linspace(0, largest + 1, min(largest + 1, 16) + 1)
+    width = -(-(largest + 1) // 16)  # whole, or some bins would hold more
+    edges = np.arange(0, largest + 1 + width, width)
     table = np.stack(
         [np.histogram(each, edges)[0] for each in sizes.values()], axis=1)
     chart = Chart(height=230)

@@ -166,6 +166,9 @@ def effective_rank(features: np.ndarray) -> float:
 
 
 def _against(run: Score, baseline: Score) -> str:
+    if run.num_test != baseline.num_test:
+        return (f'The baseline was measured on {baseline.num_test} test '
+                f'images, not {run.num_test}: the two cannot be compared.')
     gain, noise = compare(run, baseline)
     place = 'ahead of' if gain > 0 else 'behind'
     start = (f'Against the baseline ({baseline.knn:.3f}) the difference is '
