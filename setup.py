@@ -69,6 +69,7 @@ setup(
         'evaluation': ['scikit-learn', 'matplotlib', 'rich'],
         # Clusters a large data set faster on the CPU.
         'faiss': ['faiss-cpu'],
+        'report': ['jinja2', 'matplotlib', 'pillow', 'scikit-learn'],
         'tests': ['pytest', 'hypothesis', 'ruff', 'scikit-learn'],
     },
     packages=find_packages(include=['interclr_plugin', 'interclr_plugin.*']),
@@ -79,6 +80,7 @@ setup(
             '.mim/model-index.yml',
             '.mim/configs/**/*.py',
             '.mim/configs/**/*.yml',
+            'report/page.*',
         ],
     },
     headers=[STARTUP],

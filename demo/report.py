@@ -1,19 +1,19 @@
 """What the demo shows: a table and a figure."""
-import json
 from pathlib import Path
 from typing import Dict, List, Tuple
 
 import matplotlib
-import torch
 from rich.table import Table
 from training import Training
 
 from interclr_plugin.evaluation import load_state_dict
+from interclr_plugin.report import cluster_sizes, read_scalars
 
 matplotlib.use('Agg')  # no display is needed
 from matplotlib import pyplot as plt  # noqa: E402  isort: skip
 
 COLOURS = ('tab:grey', 'tab:blue')
+LOSSES = ('loss', 'intra_loss', 'inter_loss')
 
 
 def table(rows: List[dict]) -> Table:
@@ -47,15 +47,18 @@ def figure(path: Path, trainings: List[Training],
     drawing, (losses, accuracy, sizes) = plt.subplots(
         1, 3, figsize=(13, 3.6), layout='constrained')
     for training, colour in zip(trainings, COLOURS):
-        curves = loss_curves(training.work_dir)
-        for style, (key, points) in zip(('-', '--', ':'), curves.items()):
+        curves = read_scalars(training.work_dir).curves
+        for style, key in zip(('-', '--', ':'), LOSSES):
+            if key not in curves:
+                continue
             label = training.name
             if key != 'loss':
                 label += f", {key.replace('_loss', '-image')} part"
-            losses.plot(*zip(*points), style, color=colour, label=label)
+            losses.plot(*zip(*curves[key]), style, color=colour, label=label)
         accuracy.plot(
             *zip(*knn[training.name]), 'o-', color=colour, label=training.name)
-        counts = cluster_sizes(training.last_checkpoint)
+        counts = cluster_sizes(
+            load_state_dict(str(training.last_checkpoint)))
         if len(counts):
             sizes.bar(range(len(counts)), counts, color=colour)
     losses.set(title='Training loss')
@@ -70,47 +73,3 @@ def figure(path: Path, trainings: List[Training],
         ylabel='images')
     drawing.savefig(path, dpi=120)
     plt.close(drawing)
-
-
-def loss_curves(work_dir: Path) -> Dict[str, List[Tuple[float, float]]]:
-    """Losses that a run has logged, over its interruptions.
-
-    Args:
-        work_dir (Path): Of the run.
-
-    Returns:
-        dict[str, list]: ``loss``, the total, then its intra- and inter-image
-        parts where there are any: (epoch, loss) pairs in order.
-    """
-    entries = {}
-    # One folder per start, named by its time. Steps that a resumed run
-    # repeats count as it logged them.
-    for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
-            if 'loss' in entry:
-                entries[entry['step']] = entry
-    keys = ['loss'] + [
-        key for key in ('intra_loss', 'inter_loss')
-        if any(key in entry for entry in entries.values())
-    ]
-    return {
-        key: [(entries[step]['epoch'], entries[step][key])
-              for step in sorted(entries)]
-        for key in keys
-    }
-
-
-def cluster_sizes(checkpoint: Path) -> List[int]:
-    """Images per cluster at the time of a checkpoint.
-
-    Args:
-        checkpoint (Path): Of any pre-training.
-
-    Returns:
-        list[int]: Largest first; empty where the run had no clusters.
-    """
-    for name, value in load_state_dict(str(checkpoint)).items():
-        if name.startswith('inter_image.') and name.endswith('labels'):
-            return torch.bincount(value).sort(descending=True)[0].tolist()
-    return []

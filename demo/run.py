@@ -21,6 +21,8 @@ from threadpoolctl import threadpool_limits
 from training import Training, TrainingError, epoch_of
 
 from interclr_plugin.evaluation import evaluate
+from interclr_plugin.report import write_report
+from interclr_plugin.report.facts import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = dict(
@@ -126,6 +128,27 @@ def score_all(trainings: List[Training], line: Line, state: State) -> dict:
     return done
 
 
+def write_page(trainings: List[Training], line: Line, work_dir: Path) -> Path:
+    """Report on InterCLR with MoCo v2 as the baseline, if not done yet."""
+    baseline, training = trainings
+    page = work_dir / 'report.html'
+    report = line.task('Report', 1)
+    newest = max(each.last_checkpoint.stat().st_mtime for each in trainings)
+    if not page.exists() or page.stat().st_mtime < newest:
+        write_report(
+            str(training.work_dir),
+            str(page),
+            baseline=str(baseline.work_dir),
+            command=command_line([
+                str(training.work_dir), '--baseline',
+                str(baseline.work_dir), '--output',
+                str(page)
+            ]),
+            progress=lambda doing: report(0, doing[:21]))
+    report(1, 'done')
+    return page
+
+
 def main() -> int:
     """Run the demo; returns the exit code."""
     options = parse_args()
@@ -155,7 +178,9 @@ def main() -> int:
         with line.bar, threadpool_limits(1):
             pretrain_all(trainings, line, state)
             scores = score_all(trainings, line, state)
+            page = write_page(trainings, line, options.work_dir)
         finish(trainings, scores, state, options.work_dir, console)
+        console.print(f'Report: {page}')
     except TrainingError as error:
         console.print(str(error), soft_wrap=True, markup=False)
         return 1

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from interclr_plugin.evaluation import evaluate
+from interclr_plugin.evaluation import evaluate, load_state_dict
+from interclr_plugin.report import cluster_sizes, read_scalars
 
 pytestmark = pytest.mark.slow
 
@@ -117,23 +118,31 @@ def test_results_are_those_of_the_checkpoints(stopped_and_finished):
 def test_the_figure_shows_both_runs(stopped_and_finished):
     """Without it curves could miss what was logged before the interrupt."""
     work_dir, _, _ = stopped_and_finished
-    sys.path.insert(0, str(ROOT / 'demo'))
-    try:
-        from report import cluster_sizes, loss_curves
-    finally:
-        sys.path.pop(0)
     assert (work_dir / 'figure.png').read_bytes()[:4] == b'\x89PNG'
-    curves = loss_curves(work_dir / 'moco')
-    assert list(curves) == ['loss']
-    assert [epoch for epoch, _ in curves['loss']] == list(range(1, EPOCHS + 1))
-    curves = loss_curves(work_dir / 'interclr')
-    assert list(curves) == ['loss', 'intra_loss', 'inter_loss']
-    for (_, total), (_, intra), (_, inter) in zip(*curves.values()):
+    moco = read_scalars(work_dir / 'moco')
+    assert moco.unit == 'epoch' and 'inter_loss' not in moco.curves
+    epochs = [-(-place // 1) for place, _ in moco.curves['loss']]
+    assert epochs == list(range(1, EPOCHS + 1))
+    curves = read_scalars(work_dir / 'interclr').curves
+    parts = [curves[key] for key in ('loss', 'intra_loss', 'inter_loss')]
+    for (_, total), (_, intra), (_, inter) in zip(*parts):
         assert total == pytest.approx(intra + inter, rel=1e-4)
-    sizes = cluster_sizes(work_dir / 'interclr' / f'epoch_{EPOCHS}.pth')
+    last = f'epoch_{EPOCHS}.pth'
+    sizes = cluster_sizes(load_state_dict(work_dir / 'interclr' / last))
     assert sum(sizes) == 1500 and len(sizes) == 50
     assert sizes == sorted(sizes, reverse=True)
-    assert cluster_sizes(work_dir / 'moco' / f'epoch_{EPOCHS}.pth') == []
+    assert cluster_sizes(load_state_dict(work_dir / 'moco' / last)) == []
+
+
+def test_the_report_compares_both_runs(stopped_and_finished):
+    """Without it the demo could end without its page, or with another's
+    numbers."""
+    work_dir, _, second = stopped_and_finished
+    page = (work_dir / 'report.html').read_text()
+    assert str(work_dir / 'report.html') in second.replace('\n', '')
+    assert 'baseline: moco' in page and 'Left out' not in page
+    for row in json.loads((work_dir / 'results.json').read_text())['results']:
+        assert f"<td>{row['knn']:.3f}" in page
 
 
 def test_nothing_is_done_twice(stopped_and_finished):
@@ -143,7 +152,8 @@ def test_nothing_is_done_twice(stopped_and_finished):
     before = [path.read_text() for path in kept]
     stamps = {
         path: path.stat().st_mtime
-        for path in work_dir.rglob('*') if path.suffix in ('.pth', '.log')
+        for path in work_dir.rglob('*')
+        if path.suffix in ('.pth', '.log', '.html')
     }
     written = kept[0].stat().st_mtime
     demo = start(work_dir, '--epochs', str(EPOCHS))

@@ -126,6 +126,8 @@ def test_the_package_lies_where_it_should(installation):
     assert file.resolve().parent.parent == home.resolve()
     assert (file.parent / '.mim/model-index.yml').is_file()
     assert (file.parent / '.mim/configs/metafile.yml').is_file()
+    for name in ('page.html', 'page.css'):
+        assert (file.parent / 'report' / name).is_file()
 
 
 def test_its_configurations_can_be_inherited(installation):

@@ -66,7 +66,7 @@ def evaluate(config: Union[str, Config],
     train = config.train_dataloader.dataset
     test = test_set(config, test_options)
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):
-        model = _FrozenModel(config, seed)
+        model = FrozenModel(config, seed)
         if checkpoint is not None:
             load_backbone(model.backbone, checkpoint)
         samples = []
@@ -87,7 +87,7 @@ def evaluate(config: Union[str, Config],
         num_test=len(samples[3]))
 
 
-class _FrozenModel(nn.Module):
+class FrozenModel(nn.Module):
     """Backbone and preprocessor of a configuration, under their stock names.
 
     The rest of the algorithm (queue, momentum encoder, bank) is not needed,

@@ -1,0 +1,143 @@
+"""Images of the training set, for people to look at."""
+import base64
+import copy
+import io
+from typing import Any, Optional
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+from PIL import Image
+from torch import Tensor
+
+from ..datasets.centre_view import centre_view
+from ..datasets.fingerprint import fingerprint
+
+# Pixels along the longer edge, at most; smaller images stay as they are.
+LARGEST = 112
+# Up to this size a PNG is about as small as a JPEG, and exact.
+_EXACT = 64
+
+
+class Pictures:
+    """The training set of a configuration, in its test-time view.
+
+    To be built in the configuration's scope.
+
+    Args:
+        config (Config): Of a pre-training, in either library.
+        recorded (Tensor, optional): (32,) the checkpoint's fingerprint of
+            its images. None: not checked.
+
+    Raises:
+        ValueError: The images, or their order, are others than those of the
+            checkpoint.
+    """
+
+    def __init__(self,
+                 config: Config,
+                 recorded: Optional[Tensor] = None) -> None:
+        dataset = DATASETS.build(
+            copy.deepcopy(config.train_dataloader.dataset))
+        self.view = centre_view(dataset)
+        if recorded is not None and recorded.any() and not recorded.equal(
+                fingerprint(dataset)):
+            raise ValueError(
+                'the images of train_dataloader.dataset, or their order, are '
+                'others than those of the checkpoint. Make the report where '
+                'the data set of the training is.')
+        # mmpretrain's configurations have it at the top.
+        preprocessor = config.model.get(
+            'data_preprocessor', config.get('data_preprocessor')) or {}
+        # Named so by mmselfsup and mmpretrain: images come as OpenCV reads.
+        self.is_bgr = bool(
+            preprocessor.get('bgr_to_rgb') or preprocessor.get('to_rgb'))
+        self.names = (self.view.metainfo or {}).get('classes')
+        self.classes = self._read_classes()  # (N,) int, or None
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def name(self, index: int) -> Optional[str]:
+        """Name the true class of an image.
+
+        Args:
+            index (int): Position in the training set.
+
+        Returns:
+            str, optional: None where it is not known.
+        """
+        if self.classes is None:
+            return None
+        return self.name_class(self.classes[index])
+
+    def name_class(self, number: int) -> str:
+        """Name a class; its number where it has no name."""
+        if self.names and number < len(self.names):
+            return str(self.names[number])
+        return str(number)
+
+    def uri(self, index: int) -> str:
+        """Encode an image, small, for the page itself.
+
+        Args:
+            index (int): Position in the training set.
+
+        Returns:
+            str: A data URI.
+        """
+        picture = Image.fromarray(self.pixels(index))
+        picture.thumbnail((LARGEST, LARGEST))
+        kind = 'png' if max(picture.size) <= _EXACT else 'jpeg'
+        buffer = io.BytesIO()
+        picture.save(buffer, format=kind, **dict(
+            png=dict(optimize=True), jpeg=dict(quality=85))[kind])
+        return data_uri(f'image/{kind}', buffer.getvalue())
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Show an image as the frozen network sees it.
+
+        Args:
+            index (int): Position in the training set.
+
+        Returns:
+            ndarray: (H, W, 3) uint8, RGB.
+        """
+        image = self.view[index]['inputs'][0]  # (3, H, W)
+        if image.dtype != torch.uint8:  # normalised by a transform
+            low, high = image.min(), image.max()
+            image = (image - low) / (high - low).clamp(min=1e-6) * 255
+        if self.is_bgr:
+            image = image.flip(0)
+        image = image.to(torch.uint8).permute(1, 2, 0)
+        return np.ascontiguousarray(image.expand(-1, -1, 3).numpy())
+
+    def _read_classes(self) -> Optional[np.ndarray]:
+        found = []
+        for index in range(len(self.view)):
+            found.append(_class_of(self.view.get_data_info(index)))
+            if found[-1] is None:
+                return None
+        return np.asarray(found)
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Put content into an address.
+
+    Args:
+        kind (str): Its MIME type.
+        content (bytes): Of the file.
+
+    Returns:
+        str: ``data:...``.
+    """
+    return f'data:{kind};base64,{base64.b64encode(content).decode()}'
+
+
+def _class_of(entry: dict) -> Optional[int]:
+    label: Any = entry.get('gt_label')
+    # mmselfsup's ImageList marks an image without a label by -1.
+    if label is None or np.ndim(label) or label < 0:
+        return None
+    return int(label)

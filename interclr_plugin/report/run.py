@@ -1,0 +1,93 @@
+"""What a training has left in its work directory."""
+import re
+from pathlib import Path
+from typing import List, NamedTuple
+
+from mmengine.config import Config
+
+# As mmengine's CheckpointHook names them.
+_NAMES = re.compile(r'(epoch|iter)_(\d+)\.pth')
+
+
+class Checkpoint(NamedTuple):
+    """A kept checkpoint."""
+    number: int  # of epochs, or of iterations
+    unit: str  # 'epoch' or 'iter'
+    path: Path
+
+
+class Run:
+    """A training, read only: its configuration and its checkpoints.
+
+    Args:
+        work_dir (str): As given to the training.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no checkpoint or no
+            configuration in it.
+    """
+
+    def __init__(self, work_dir: str) -> None:
+        self.work_dir = Path(work_dir)
+        if not self.work_dir.is_dir():
+            raise FileNotFoundError(f'{work_dir} is not a folder. Name the '
+                                    '--work-dir of a training.')
+        self.checkpoints = self._find_checkpoints()
+        self.config_path = self._find_config()
+        self.config = Config.fromfile(str(self.config_path))
+
+    @property
+    def name(self) -> str:
+        """str: The folder's own name."""
+        return self.work_dir.resolve().name
+
+    @property
+    def last(self) -> Checkpoint:
+        """Checkpoint: The furthest one."""
+        return self.checkpoints[-1]
+
+    @property
+    def seed(self) -> int:
+        """int: Of the initial weights; 0 where none was configured."""
+        return (self.config.get('randomness') or {}).get('seed') or 0
+
+    def spread_checkpoints(self, most: int) -> List[Checkpoint]:
+        """Choose checkpoints, the first and the last among them.
+
+        Args:
+            most (int): At most so many, at least 2.
+
+        Returns:
+            list[Checkpoint]: Spread evenly, in order.
+        """
+        last = len(self.checkpoints) - 1
+        count = min(most, last + 1)
+        places = {round(i * last / max(count - 1, 1)) for i in range(count)}
+        return [self.checkpoints[place] for place in sorted(places)]
+
+    def _find_checkpoints(self) -> List[Checkpoint]:
+        found = []
+        for path in self.work_dir.glob('*.pth'):
+            match = _NAMES.fullmatch(path.name)
+            if match:
+                found.append(
+                    Checkpoint(int(match.group(2)), match.group(1), path))
+        if not found:
+            raise FileNotFoundError(
+                f'{self.work_dir} holds no checkpoint: looked for '
+                'epoch_*.pth and iter_*.pth. Name the --work-dir of a '
+                'training that has saved one.')
+        # A training by epochs may have been one by iterations before.
+        newest = max(found, key=lambda each: each.path.stat().st_mtime)
+        return sorted(each for each in found if each.unit == newest.unit)
+
+    def _find_config(self) -> Path:
+        # The Runner writes the configuration that it used, at each start.
+        found = list(self.work_dir.glob('*.py')) or list(
+            self.work_dir.glob('*/vis_data/config.py'))
+        if not found:
+            raise FileNotFoundError(
+                f'{self.work_dir} holds no configuration: looked for *.py and '
+                '*/vis_data/config.py, which the Runner writes. Put the '
+                'configuration of the training there.')
+        return max(found, key=lambda path: path.stat().st_mtime)
