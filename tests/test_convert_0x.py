@@ -8,6 +8,11 @@ from interclr_plugin.convert_0x import convert_0x, main, rename
 
 
 @pytest.fixture
+def scope(one_scope):
+    return one_scope
+
+
+@pytest.fixture
 def config(scope, tmp_path):
     return small_config(scope, tmp_path)
 

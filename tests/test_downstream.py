@@ -31,6 +31,12 @@ TRAIN = dict(
     mmselfsup=Path(mmcls.__path__[0]) / '.mim/tools/train.py',
     mmpretrain=Path(mmpretrain.__path__[0]) / '.mim/tools/train.py')
 CHECKPOINT = 'model.backbone.init_cfg.checkpoint'
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def scope(one_scope):
+    return one_scope
 
 
 @pytest.fixture

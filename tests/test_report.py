@@ -25,6 +25,8 @@ from interclr_plugin.report.pairs import choose_pairs, true_shares
 from interclr_plugin.report.pictures import Pictures
 from interclr_plugin.report.run import Run
 
+pytestmark = pytest.mark.slow
+
 
 @DATASETS.register_module()
 class UnlabelledDigits(Digits):
@@ -195,6 +197,7 @@ def test_colours_and_class_names_are_right(library, tmp_path):
     assert [pictures.name(index) for index in (0, 1)] == ['ball', 'sea']
 
 
+@pytest.mark.matrix
 def test_images_without_labels(tmp_path):
     """Without it most real data sets would end in an error, or in an
     accuracy that was never measured."""

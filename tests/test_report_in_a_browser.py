@@ -9,6 +9,7 @@ from small_run import runner_of, small_config
 
 from interclr_plugin.report import write_report
 
+pytestmark = pytest.mark.slow
 BROWSER = shutil.which('chromium')
 OPTIONS = ('--headless', '--no-sandbox', '--disable-gpu', '--disable-quic',
            '--no-first-run', '--disable-background-networking',

@@ -12,7 +12,6 @@ from interclr_plugin.report.scalars import group_names, thin
 from interclr_plugin.report.verdict import (
     Score,
     Sign,
-    effective_rank,
     judge_scores,
     judge_signs,
     sign_of,
@@ -100,16 +99,6 @@ def test_judged_without_labels():
             ([Sign('loss', 4, math.nan, 'rose')], None, 'not finite'),
             ([], 20., 'cannot be told')):
         assert words in judge_signs(signs, rank).sentences[0]
-
-
-def test_the_rank_of_features():
-    """Without it a collapse could go unseen."""
-    features = np.random.RandomState(0).randn(50, 8) * np.arange(8)
-    singular = np.sqrt(np.linalg.eigvalsh(features.T @ features).clip(0))
-    expected = np.exp(stats.entropy(singular))
-    assert effective_rank(features) == pytest.approx(expected)
-    assert effective_rank(np.ones((50, 8))) == pytest.approx(1)
-    assert effective_rank(np.zeros((50, 8))) == 1
 
 
 def test_a_map_keeps_neighbours_and_names_its_limits():

@@ -29,7 +29,7 @@ def effective_rank(rows: Tensor) -> Tensor:
 
     Returns:
         Tensor: () exp of the entropy of the singular values, scaled to a sum
-        of 1: from 1, all rows on one line, to min(n, D).
+        of 1: from 1, all rows on one line or 0, to min(n, D).
 
     Source: RankMe, Garrido et al., ICML 2023, arXiv 2210.02885.
     """
@@ -39,7 +39,8 @@ def effective_rank(rows: Tensor) -> Tensor:
     # Of a (D, D) product: a hundredth of the cost of the rows' own.
     squares = torch.linalg.eigvalsh(rows.t() @ rows)
     values = squares.clamp(min=0).sqrt()
-    return torch.special.entr(values / values.sum()).sum().exp()
+    share = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)
+    return torch.special.entr(share).sum().exp()
 
 
 def uniformity(rows: Tensor) -> Tensor:

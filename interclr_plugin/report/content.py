@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
+import torch
 from mmengine.registry import DefaultScope
 from torch.utils.data import Subset
 
 from ..evaluation import evaluate, extract_features, load_state_dict
 from ..evaluation.benchmark import FrozenModel
 from ..evaluation.checkpoint import load_backbone
+from ..hooks.measures import effective_rank
 from . import charts, facts, sections
 from .clusters import cluster_sizes, read_bank
 from .pictures import Pictures
@@ -20,7 +22,6 @@ from .verdict import (
     Score,
     Sign,
     Verdict,
-    effective_rank,
     judge_scores,
     judge_signs,
     sign_of,
@@ -151,7 +152,10 @@ class Content:
                 load_backbone(model.backbone, str(path))
             features[title] = extract_features(
                 model, Subset(pictures.view, index), **self.loading)
-        ranks = [effective_rank(some) for some in features.values()]
+        ranks = [
+            float(effective_rank(torch.from_numpy(some)))
+            for some in features.values()
+        ]
         return sections.maps(features, index, pictures, self.bank), ranks
 
     def _show(self, pictures: Optional[Pictures]) -> Dict[str, Any]:

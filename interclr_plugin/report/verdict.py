@@ -144,27 +144,6 @@ def sign_of(name: str, points: List[Tuple[float, float]]) -> Sign:
     return Sign(name, float(before), float(after), change)
 
 
-def effective_rank(features: np.ndarray) -> float:
-    """Count the directions that features really use.
-
-    Args:
-        features (ndarray): (n, D), finite.
-
-    Returns:
-        float: Exponential of the entropy of the normalised singular values,
-        1 to min(n, D).
-
-    Source: Garrido et al., "RankMe", ICML 2023.
-    """
-    singular = np.linalg.svd(
-        np.asarray(features, dtype=np.float64), compute_uv=False)
-    total = singular.sum()
-    if total == 0:
-        return 1.0
-    share = singular[singular > 0] / total
-    return float(np.exp(-(share * np.log(share)).sum()))
-
-
 def _against(run: Score, baseline: Score) -> str:
     if run.num_test != baseline.num_test:
         return (f'The baseline was measured on {baseline.num_test} test '

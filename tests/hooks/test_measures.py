@@ -33,6 +33,7 @@ def test_effective_rank_of_known_features():
     assert float(measures.effective_rank(equal)) == pytest.approx(1, abs=1e-4)
     axes = torch.eye(5).repeat(6, 1)
     assert float(measures.effective_rank(axes)) == pytest.approx(5)
+    assert float(measures.effective_rank(torch.zeros(9, 5))) == 1
 
 
 @pytest.mark.parametrize('spread', [0.01, 1.])

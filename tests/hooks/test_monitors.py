@@ -16,6 +16,8 @@ from interclr_plugin.hooks import LabelMonitor
 from interclr_plugin.hooks.measures import hardest_share
 from interclr_plugin.inter_image import MarginNCELoss
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, STEPS = 2, 6
 BY_STEP = ['ClusterMonitor', 'RepresentationMonitor', 'PairMonitor']
 MONITORS = [dict(type=name, interval=4) for name in BY_STEP] + [
@@ -85,7 +87,12 @@ def train(config, stop=None):
     return record, runner
 
 
-@pytest.fixture(scope='module', params=['mmselfsup', 'mmpretrain'])
+@pytest.fixture(
+    scope='module',
+    params=[
+        'mmselfsup',
+        pytest.param('mmpretrain', marks=pytest.mark.matrix),
+    ])
 def watched(request, tmp_path_factory):
     """A run with all monitors, and its folder."""
     folder = tmp_path_factory.mktemp('watched')
