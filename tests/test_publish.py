@@ -44,9 +44,9 @@ def test_the_backbone_alone(scope, checkpoint, tmp_path):
     assert torch.equal(weights['conv1.weight'], whole['backbone.conv1.weight'])
 
 
-def command(*arguments):
-    module = [sys.executable, '-m', 'interclr_plugin.publish']
-    return subprocess.run([*module, *map(str, arguments)],
+def command(*arguments, module='publish'):
+    start = [sys.executable, '-m', f'interclr_plugin.{module}']
+    return subprocess.run([*start, *map(str, arguments)],
                           capture_output=True,
                           text=True)
 
@@ -93,16 +93,17 @@ def test_no_command_runs_what_a_file_says(malicious, tmp_path):
     """Without it a downloaded checkpoint could run code on a user's
     machine."""
     path, mark = malicious
-    command(path, tmp_path / 'out.pth')
     config = tmp_path / 'config.py'
     config.write_text("_base_ = 'interclr_plugin::mmselfsup/"
                       "moco_resnet18_1xb64-coslr-50e_digits.py'")
-    result = subprocess.run(
-        [sys.executable, '-m', 'interclr_plugin.evaluation', config, path],
-        capture_output=True,
-        text=True)
-    assert result.returncode != 0
-    assert not mark.exists()
+    # A work directory, for the report.
+    path.rename(tmp_path / 'epoch_1.pth')
+    path = tmp_path / 'epoch_1.pth'
+    for arguments in (['publish', path, tmp_path / 'published.pth'],
+                      ['convert_0x', path, tmp_path / 'converted.pth'],
+                      ['evaluation', config, path], ['report', tmp_path]):
+        command(*arguments[1:], module=arguments[0])
+        assert not mark.exists(), arguments
     # The control: the file does what it says when it is trusted.
     try:
         torch.load(path, weights_only=False)
