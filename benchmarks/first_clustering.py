@@ -1,0 +1,83 @@
+"""Time and objective of the first clustering beside faiss's own k-means.
+
+    python benchmarks/first_clustering.py --size M
+
+On the clusters of ``branch.py``'s sizes, in turns within one run. Ours uses
+faiss for its products where that is installed; ``--engine torch`` does
+without.
+"""
+import argparse
+import statistics
+import time
+
+import faiss
+import torch
+from branch import SIZES
+from branch_sides import build
+
+from interclr_plugin.inter_image import kmeans
+
+
+def ours(features, clusters, iterations, seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels, _ = kmeans.fit(features, clusters, generator, iterations)
+    return labels
+
+
+def theirs(features, clusters, iterations, seed):
+    engine = faiss.Kmeans(
+        features.shape[1],
+        clusters,
+        niter=iterations,
+        seed=seed,
+        # All rows, as ours: by default it would take 256 a cluster.
+        max_points_per_centroid=len(features),
+        min_points_per_centroid=1)
+    engine.train(features.numpy())
+    return torch.from_numpy(engine.index.search(features.numpy(), 1)[1])[:, 0]
+
+
+def objective(features, labels, clusters):
+    """Squared distances to the means of the members, summed."""
+    centroids = kmeans.means_of_members(
+        features, labels, features.new_zeros(clusters, features.shape[1]))
+    return sum(
+        float((rows - centroids[numbers]).square().sum(dtype=torch.float64))
+        for rows, numbers in zip(features.split(1 << 16),
+                                 labels.split(1 << 16)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--size', choices=SIZES, default='M')
+    parser.add_argument('--iterations', type=int, default=20)
+    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument(
+        '--engine', choices=('faiss', 'torch'), default='faiss')
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    faiss.omp_set_num_threads(options.threads)
+    if options.engine == 'torch':
+        kmeans.faiss = None
+    size = SIZES[options.size]
+    features, clusters = build('ours', size).features, size['clusters']
+    seconds, objectives = {}, {}
+    for repeat in range(options.repeats):
+        for run in (ours, theirs)[::-1 if repeat % 2 else 1]:
+            start = time.perf_counter()
+            labels = run(features, clusters, options.iterations, repeat)
+            seconds.setdefault(run, []).append(time.perf_counter() - start)
+            objectives.setdefault(run, []).append(
+                objective(features, labels, clusters))
+    middle = {run: statistics.median(each) for run, each in seconds.items()}
+    mean = {run: statistics.mean(each) for run, each in objectives.items()}
+    print(f'{options.size}, {options.iterations} iterations, '
+          f'{options.threads} threads, median of {options.repeats}: ours '
+          f'({options.engine}) {middle[ours]:.1f} s, faiss '
+          f'{middle[theirs]:.1f} s, ratio {middle[ours] / middle[theirs]:.3f};'
+          f' objective ours / faiss {mean[ours] / mean[theirs]:.4f}')
+
+
+if __name__ == '__main__':
+    main()
