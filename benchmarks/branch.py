@@ -46,6 +46,12 @@ SIDES = ('ours', 'reference')
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.process_time}
 
 
+def after_the_device():
+    """Wall time at which a GPU has done what it was asked."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def step(side, batch):
     """What a training step costs: forward, backward and update."""
     query, key, index = batch
@@ -93,9 +99,9 @@ def row_of(seconds):
     return row
 
 
-def measure_times(size, sides, strategies, repeats, clock):
+def measure_times(size, sides, strategies, repeats, clock, device):
     """Milliseconds of everything that the branch does."""
-    both = {name: build(name, size) for name in sides}
+    both = {name: build(name, size, device) for name in sides}
     batches = make_batches(size, both['ours'].features, repeats + 2)
     rows = {}
     for strategy in strategies:
@@ -154,8 +160,10 @@ def measure_memory(options):
 
 
 def sides_of(options):
-    # The reference would need minutes a step at the largest size.
-    return SIDES[:1] if options.size == 'XL' else SIDES
+    # The reference would need minutes a step at the largest size, and is
+    # written for the CPU.
+    alone = options.size == 'XL' or options.device != 'cpu'
+    return SIDES[:1] if alone else SIDES
 
 
 def show(number):
@@ -223,6 +231,7 @@ def main():
     parser.add_argument(
         '--strategies', nargs='+', choices=STRATEGIES, default=STRATEGIES)
     parser.add_argument('--clock', choices=CLOCKS, default='wall')
+    parser.add_argument('--device', default='cpu', help='cuda: ours alone')
     parser.add_argument('--no-memory', action='store_true')
     parser.add_argument('--out', help='write this JSON, and a plot beside it')
     # Used by this script itself, in a process of its own.
@@ -234,6 +243,9 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     size = SIZES[options.size]
+    clock = CLOCKS[options.clock]
+    if options.device != 'cpu':
+        clock = after_the_device
     if options.peak_of:
         if options.peak_of != 'imports':
             use_memory(options.peak_of, size, options.strategies)
@@ -247,10 +259,14 @@ def main():
         clock=options.clock,
         repeats=options.repeats,
         # First, while this process is small: a child inherits its peak.
-        memory=None if options.no_memory else measure_memory(options),
+        memory=None if options.no_memory or options.device != 'cpu' else
+        measure_memory(options),
         times=measure_times(size, sides_of(options), options.strategies,
-                            options.repeats, CLOCKS[options.clock]))
+                            options.repeats, clock, options.device))
     print(table(result))
+    if options.device != 'cpu':
+        peak = torch.cuda.max_memory_allocated() / 1e6
+        print(f'peak memory of the GPU: {peak:.0f} MB, bank included')
     if options.out:
         with open(options.out, 'w') as file:
             json.dump(result, file, indent=2)

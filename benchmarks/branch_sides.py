@@ -12,14 +12,14 @@ MIN_CLUSTER_SIZE = 20
 class Ours:
     """The package, with the names that the reference has."""
 
-    def __init__(self, size):
+    def __init__(self, size, device='cpu'):
         self.branch = InterImageBranch(
             num_clusters=size['clusters'],
             feat_dim=FEAT_DIM,
             labels=dict(min_cluster_size=MIN_CLUSTER_SIZE),
             sampler=dict(
                 num_negatives=size['negatives'],
-                pool_fraction=size['pool'] / size['images']))
+                pool_fraction=size['pool'] / size['images'])).to(device)
         self.branch.allocate(size['images'], seed=0)
         self.branch.ready.fill_(1)
         self.features = self.branch.bank.features
@@ -57,8 +57,9 @@ class Ours:
         self.labels.copy_(labels)
         self.centroids.copy_(centroids)
         # Otherwise the next call would first notice what was written here.
-        self.branch.labels.before_write(labels[:0], self.features)
-        self.branch.labels.write(labels[:0], labels[:0], self.features)
+        nothing = self.labels[:0]
+        self.branch.labels.before_write(nothing, self.features)
+        self.branch.labels.write(nothing, nothing, self.features)
 
     def update_centroids(self):
         self.branch.labels.update_centroids(self.features)
@@ -98,9 +99,9 @@ class Theirs(Reference0x):
         self.centroids.copy_(centroids)
 
 
-def build(side, size):
+def build(side, size, device='cpu'):
     """One side, its bank full of clusters."""
-    result = Ours(size) if side == 'ours' else Theirs(size)
+    result = Ours(size, device) if side == 'ours' else Theirs(size)
     draw = torch.Generator().manual_seed(0)
     # Half of the images are shared out evenly, so that no cluster is small.
     half = torch.arange(size['images'] // 2) % size['clusters']
@@ -111,7 +112,7 @@ def build(side, size):
     for rows, labels in zip(
             result.features.split(50000), result.labels.split(50000)):
         noise = torch.randn(rows.shape, generator=draw)
-        rows.copy_(F.normalize(centres[labels] + noise, dim=1))
+        rows.copy_(F.normalize(centres[labels.cpu()] + noise, dim=1))
     result.update_centroids()
     return result
 
@@ -123,7 +124,8 @@ def make_batches(size, features, count):
     for _ in range(count):
         index = torch.randperm(size['images'], generator=draw)[:size['batch']]
         noise = torch.randn(2, size['batch'], FEAT_DIM, generator=draw)
-        query, key = 10 * (features[index] + 0.05 * noise)
+        index = index.to(features.device)
+        query, key = 10 * (features[index] + 0.05 * noise.to(features))
         batches.append((query, key, index))
     return batches
 

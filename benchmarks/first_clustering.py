@@ -19,9 +19,9 @@ from interclr_plugin.inter_image import kmeans
 
 
 def ours(features, clusters, iterations, seed):
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(features.device).manual_seed(seed)
     labels, _ = kmeans.fit(features, clusters, generator, iterations)
-    return labels
+    return labels.cpu()
 
 
 def theirs(features, clusters, iterations, seed):
@@ -52,6 +52,7 @@ def main():
     parser.add_argument('--size', choices=SIZES, default='M')
     parser.add_argument('--iterations', type=int, default=20)
     parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--device', default='cpu', help="of ours; faiss's CPU")
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument(
         '--engine', choices=('faiss', 'torch'), default='faiss')
@@ -62,11 +63,12 @@ def main():
         kmeans.faiss = None
     size = SIZES[options.size]
     features, clusters = build('ours', size).features, size['clusters']
+    banks = {ours: features.to(options.device), theirs: features}
     seconds, objectives = {}, {}
     for repeat in range(options.repeats):
         for run in (ours, theirs)[::-1 if repeat % 2 else 1]:
             start = time.perf_counter()
-            labels = run(features, clusters, options.iterations, repeat)
+            labels = run(banks[run], clusters, options.iterations, repeat)
             seconds.setdefault(run, []).append(time.perf_counter() - start)
             objectives.setdefault(run, []).append(
                 objective(features, labels, clusters))

@@ -9,6 +9,7 @@ a user can see.
 """  # noqa: E501
 import argparse
 import copy
+import logging
 import statistics
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from mmengine.registry import MODELS, init_default_scope
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
 
-def build(config, inter_image, num_images):
+def build(config, inter_image, num_images, device):
     settings = copy.deepcopy(config.model)
     if not inter_image:
         for name in ('inter_image', 'inter_weight', 'intra_weight', 'type'):
@@ -30,7 +31,8 @@ def build(config, inter_image, num_images):
     torch.manual_seed(0)
     model = MODELS.build(settings)
     model.init_weights()
-    model.train()
+    # Convolutions of a GPU like it best.
+    model.to(device, memory_format=torch.channels_last).train()
     if inter_image:
         model.inter_image.allocate(num_images, seed=0)
         model.inter_image.fill()
@@ -39,10 +41,10 @@ def build(config, inter_image, num_images):
     return model, wrapper
 
 
-def batch_of(config, num_images, size):
+def batch_of(config, num_images, size, pixels):
     index = torch.randperm(num_images)[:size]
     views = [
-        torch.randint(256, (size, 3, 32, 32), dtype=torch.uint8)
+        torch.randint(256, (size, 3, pixels, pixels), dtype=torch.uint8)
         for _ in range(2)
     ]
     if config.default_scope == 'mmselfsup':
@@ -59,32 +61,45 @@ def batch_of(config, num_images, size):
     return dict(inputs=views, data_samples=samples)
 
 
+def now(device):
+    if device != 'cpu':
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--config', required=True, help='below configs/')
     parser.add_argument('--images', type=int, default=50000)
     parser.add_argument('--repeats', type=int, default=15)
     parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--batch-size', type=int, help='none: as configured')
+    parser.add_argument('--pixels', type=int, default=32)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--amp', action='store_true')
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    logging.disable(logging.INFO)  # how each weight was initialised
     config = Config.fromfile(CONFIGS / options.config)
     init_default_scope(config.default_scope)
-    size = config.train_dataloader.batch_size
+    size = options.batch_size or config.train_dataloader.batch_size
+    if options.amp:
+        config.optim_wrapper.type = 'AmpOptimWrapper'
     sides = {
-        name: build(config, name == 'InterCLR', options.images)
+        name: build(config, name == 'InterCLR', options.images, options.device)
         for name in (config.model.algorithm, 'InterCLR')
     }
     seconds = {name: [] for name in sides}
     for number in range(options.repeats + 2):
-        batch = batch_of(config, options.images, size)
+        batch = batch_of(config, options.images, size, options.pixels)
         for name in list(sides)[::1 if number % 2 else -1]:
             model, wrapper = sides[name]
-            start = time.perf_counter()
+            start = now(options.device)
             model.train_step(copy.copy(batch), wrapper)
             if name == 'InterCLR':
                 model.inter_image.after_step()
             if number >= 2:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(now(options.device) - start)
     plain, ours = (statistics.median(each) for each in seconds.values())
     ratio = statistics.median(
         b / a for a, b in zip(*seconds.values()))
