@@ -114,3 +114,10 @@ for _name in ALGORITHMS:
         'alone': _MOCO if _name == 'moco' else _alone,
         'with InterCLR': (_algorithm(_name), {}),
     }
+# BYOL's loss is bounded and small beside a cross-entropy over negatives.
+STUDIES['byol-weight'] = {
+    **STUDIES['byol'],
+    'inter_weight=0.05': (_algorithm('byol'), {
+        'model.inter_weight': 0.05
+    }),
+}
