@@ -26,6 +26,7 @@ help:
 	@echo 'make demo    pre-train MoCo v2 and InterCLR on digits and compare them'
 	@echo 'make test    run the tests (PYTEST_ARGS="-m \"not slow\"" leaves some out)'
 	@echo 'make lint    check the style'
+	@echo 'make docs    build the pages of docs/ into site/'
 	@echo 'make setup   only make the environment, $(VENV), which all of these do'
 	@echo 'make clean   remove the environments, the results and the caches'
 
@@ -37,6 +38,14 @@ test: setup
 
 lint: setup
 	@$(BIN)/ruff check .
+
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'The pages are in site/: open site/index.html'
+
+$(VENV)/.docs: requirements/docs.txt $(READY)
+	$(BIN)/python -m pip install --no-deps -r requirements/docs.txt
+	@touch $@
 
 setup: $(READY)
 
@@ -67,8 +76,8 @@ define find_python
 endef
 
 clean:
-	rm -rf .venv .venv-classic build *.egg-info work_dirs \
+	rm -rf .venv .venv-classic build site *.egg-info work_dirs \
 	    .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint setup clean
+.PHONY: help demo test lint docs setup clean
