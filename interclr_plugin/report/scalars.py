@@ -1,5 +1,6 @@
 """What a run has logged, over its interruptions."""
 import json
+import math
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Tuple
 
@@ -10,9 +11,6 @@ _PLACES = ('step', 'iter', 'epoch')
 _GROUPS = {
     'lr': 'Schedule and cost',
     'change_ratio': 'Pseudo-labels',
-    'cluster_size_min': 'Pseudo-labels',
-    'cluster_size_max': 'Pseudo-labels',
-    'small_clusters': 'Pseudo-labels',
     'time': 'Schedule and cost',
     'data_time': 'Schedule and cost',
     'memory': 'Schedule and cost',
@@ -30,8 +28,10 @@ class Scalars(NamedTuple):
 def read_scalars(work_dir: Path) -> Scalars:
     """Join the logs of all starts of a run.
 
-    What a later start repeats counts as it logged it; what an earlier one
-    had done beyond that place was lost with it, and is left out.
+    What a hook measured (``hooks.scalars.log_scalars``) stands where it was
+    measured; mmengine's own lines repeat it in between. What a later start
+    repeats counts as it logged it; what an earlier one had done beyond that
+    place was lost with it, and is left out.
 
     Args:
         work_dir (Path): Of the run.
@@ -44,23 +44,39 @@ def read_scalars(work_dir: Path) -> Scalars:
     # One folder per start, named by its time.
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         lines = _lines(log)
-        # Lines of a validation have no `iter`, and count epochs as steps.
-        first = min((line['step'] for line in lines if 'iter' in line),
+        first = min((line['step'] for line in lines if _counts_steps(line)),
                     default=float('inf'))
         kept = [line for line in kept
-                if 'iter' not in line or line['step'] < first] + lines
-    per_epoch = max((line['step'] / line['epoch'] for line in kept
-                     if line.get('epoch') and 'iter' in line), default=0)
+                if not _counts_steps(line) or line['step'] < first] + lines
+    # Not every step is logged: an epoch has this many or more.
+    per_epoch = math.ceil(max((line['step'] / line['epoch'] for line in kept
+                               if line.get('epoch') and 'iter' in line),
+                              default=0))
+    measured = {
+        name for line in kept if _is_measured(line) for name in line
+    }
     curves: Dict[str, List[Tuple[float, float]]] = {}
     for line in kept:
         place = line['step']
-        if per_epoch and 'iter' in line:
+        if per_epoch and _counts_steps(line):
             place /= per_epoch
         for name, value in line.items():
-            if name not in _PLACES and isinstance(value, (int, float)):
+            repeated = name in measured and not _is_measured(line)
+            if name not in _PLACES and not repeated and isinstance(
+                    value, (int, float)):
                 curves.setdefault(name, []).append((place, value))
     return Scalars({name: sorted(curves[name], key=lambda pair: pair[0])
                     for name in curves}, 'epoch' if per_epoch else 'step')
+
+
+def _is_measured(line: dict) -> bool:
+    # mmengine writes the time into each of its lines.
+    return 'iter' not in line and 'time' not in line
+
+
+def _counts_steps(line: dict) -> bool:
+    # A validation's line counts epochs.
+    return 'iter' in line or _is_measured(line)
 
 
 def group_names(names: List[str]) -> Dict[str, List[str]]:
