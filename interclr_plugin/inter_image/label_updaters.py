@@ -9,6 +9,7 @@ from torch import Tensor
 from . import kmeans
 from .pseudo_labels import PseudoLabels, check_least
 from .running_means import RunningMeans
+from .splitting import refill
 
 # Released: 20 members of 128 on average.
 _RELEASED_MIN_SIZE = 20
@@ -141,8 +142,8 @@ class OnlineKMeans(PseudoLabels):
 
         The members of a small cluster go to the nearest centroid among the
         clusters that are not small; the emptied ones take pieces of the
-        largest (:func:`kmeans.refill`, which departs from METHOD.md 3 as its
-        docstring says). No small cluster is left. The centroids of all
+        largest (:func:`splitting.refill`, whose docstring says how it departs
+        from METHOD.md 3). No small cluster is left. The centroids of all
         clusters whose members changed are recomputed, of those that received
         members too: the released code leaves these stale.
 
@@ -162,7 +163,7 @@ class OnlineKMeans(PseudoLabels):
                 features[homeless], self.compared_centroids(), allowed=~small)
             dist.broadcast(nearest)
             labels[homeless] = nearest
-        labels = kmeans.refill(features, labels, self.num_clusters, generator)
+        labels = refill(features, labels, self.num_clusters, generator)
         moved = (labels != self.labels).nonzero().flatten()
         self.num_repaired += len(moved)
         before, after = self.labels[moved], labels[moved]

@@ -14,7 +14,7 @@ from reference import (
 )
 from sklearn.cluster import KMeans
 
-from interclr_plugin.inter_image import kmeans
+from interclr_plugin.inter_image import kmeans, splitting
 
 
 def seeded(seed=0):
@@ -111,7 +111,7 @@ def test_apportion_makes_the_smallest_piece_as_large_as_can_be(sizes, share):
     if not most:
         return
     count = max(1, round(share * most))
-    cuts = kmeans.apportion(torch.tensor(sizes), count).tolist()
+    cuts = splitting.apportion(torch.tensor(sizes), count).tolist()
     assert sum(cuts) == count
     assert min(cuts) >= 0
     pieces = [s // (k + 1) for s, k in zip(sizes, cuts) if k]
@@ -122,11 +122,11 @@ def test_apportion_cuts_the_largest_first():
     """Without this, one cut might hit another than the largest cluster,
     which METHOD.md 3 asks for."""
     sizes = torch.tensor([30, 80, 50, 79])
-    assert kmeans.apportion(sizes, 1).tolist() == [0, 1, 0, 0]
-    assert kmeans.apportion(sizes, 2).tolist() == [0, 1, 0, 1]
+    assert splitting.apportion(sizes, 1).tolist() == [0, 1, 0, 0]
+    assert splitting.apportion(sizes, 2).tolist() == [0, 1, 0, 1]
     # Their halves are alike, as the smaller half counts.
     for sizes in ([80, 81], [81, 80]):
-        cuts = kmeans.apportion(torch.tensor(sizes), 1).tolist()
+        cuts = splitting.apportion(torch.tensor(sizes), 1).tolist()
         assert cuts == [int(size == 81) for size in sizes]
 
 
@@ -144,7 +144,7 @@ def test_axes_explain_what_an_eigenvector_explains():
     rows = torch.stack([row @ turns[g] for row, g in zip(rows, group)]) + 5
     members = torch.argsort(group, stable=True)
     sizes = torch.bincount(group)
-    axes = kmeans.principal_axes(rows, members, sizes, seeded(5))
+    axes = splitting.principal_axes(rows, members, sizes, seeded(5))
     for g in range(3):
         mine = rows[group == g].double()
         largest = np.linalg.eigvalsh(np.cov(mine.numpy().T))[-1]
@@ -158,7 +158,7 @@ def refill_case(labels, num_clusters, features=None, seed=0):
     labels = torch.tensor(labels)
     if features is None:
         features = unit_rows(len(labels))
-    got = kmeans.refill(features, labels, num_clusters, seeded(seed))
+    got = splitting.refill(features, labels, num_clusters, seeded(seed))
     return labels, got
 
 
