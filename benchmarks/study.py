@@ -161,6 +161,9 @@ def train(cell: dict) -> dict:
     torch.set_num_threads(1)
     started = time.process_time()
     runner = Runner.from_cfg(config)
+    # Convolutions on the CPU copy their input to this layout otherwise: a
+    # training step of a narrow ResNet takes two thirds of the time.
+    runner.model.to(memory_format=torch.channels_last)
     runner.register_hook(watch)
     runner.train()
     seconds = time.process_time() - started
