@@ -11,6 +11,7 @@ from mmengine import dist
 from torch import Tensor
 
 from ..distributed import shard
+from .members import Members
 from .splitting import refill
 
 try:
@@ -44,23 +45,23 @@ def assign(features: Tensor,
     Returns:
         Tensor: (n,) cluster numbers.
     """
-    count = len(centroids)
-    if bias is None:
-        bias = centroids.new_zeros(count)
     if allowed is not None:
-        bias = bias.masked_fill(~allowed, -torch.inf)
+        numbers = allowed.nonzero().flatten()
+        bias = None if bias is None else bias[numbers]
+        return numbers[assign(features, centroids[numbers], bias=bias)]
+    count = len(centroids)
     # The largest of a row is looked for in a fold of 16: torch's argmax would
     # take half as long as the product.
     width = -(-count // _FOLD)
-    bias = torch.nn.functional.pad(
-        bias, (0, _FOLD * width - count), value=-torch.inf)
     rows = max(1, _CHUNK_ELEMENTS // count)
-    products = centroids.new_zeros(min(rows, len(features)), len(bias))
+    products = centroids.new_empty(min(rows, len(features)), _FOLD * width)
+    products[:, count:] = -torch.inf
     found = []
     for chunk in features.split(rows):
         some = products[:len(chunk)]
         torch.mm(chunk.float(), centroids.t(), out=some[:, :count])
-        some += bias
+        if bias is not None:
+            some[:, :count] += bias
         folded = some.view(-1, _FOLD, width)
         column = folded.amax(1).argmax(1)  # (rows,)
         line = folded.gather(2, column.view(-1, 1, 1).expand(
@@ -163,7 +164,9 @@ def fit(features: Tensor,
         labels = start.new_zeros(num_rows)
         labels[mine] = nearest(features[mine], centroids, geometry)
         dist.all_reduce(labels)
-        labels = refill(features, labels, num_clusters, generator)
+        sizes = torch.bincount(labels, minlength=num_clusters)
+        rows, numbers = refill(features, labels, sizes, Members(), generator)
+        labels[rows] = numbers
         centroids = means_of_members(features, labels, centroids)
         progress()
     return labels, centroids

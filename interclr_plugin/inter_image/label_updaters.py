@@ -156,23 +156,21 @@ class OnlineKMeans(PseudoLabels):
         # The one wait for the device: without small clusters nothing follows.
         if not small.any():
             return
-        labels = self.labels.clone()
-        homeless = small[labels].nonzero().flatten()
-        if len(homeless):
-            nearest = kmeans.assign(
-                features[homeless], self.compared_centroids(), allowed=~small)
-            dist.broadcast(nearest)
-            labels[homeless] = nearest
-        labels = refill(features, labels, self.num_clusters, generator)
-        moved = (labels != self.labels).nonzero().flatten()
-        self.num_repaired += len(moved)
-        before, after = self.labels[moved], labels[moved]
-        self.before_write(moved, features)
-        self.write(moved, after, features)
-        touched = torch.zeros_like(small)
-        touched[before] = True
-        touched[after] = True
-        self.centroids.copy_(
-            torch.where(
-                touched.unsqueeze(1), self._means.of(self.centroids),
-                self.centroids))
+        homeless = self.members.of(small.nonzero().flatten(), self.labels)
+        nearest = kmeans.assign(
+            features.index_select(0, homeless),
+            self.compared_centroids(), allowed=~small)
+        dist.broadcast(nearest)
+        self._move(homeless, nearest, features)
+        rows, pieces = refill(features, self.labels, self._means.sizes,
+                              self.members, generator)
+        stays = pieces == self.labels[rows]
+        self._move(rows[~stays], pieces[~stays], features)
+        again = torch.isin(rows[~stays], homeless).sum()
+        self.num_repaired += len(homeless) + (~stays).sum() - again
+        touched = torch.cat((nearest, pieces)).unique()
+        self.centroids[touched] = self._means.of(self.centroids, touched)
+
+    def _move(self, index: Tensor, labels: Tensor, features: Tensor) -> None:
+        self.before_write(index, features)
+        self.write(index, labels, features)

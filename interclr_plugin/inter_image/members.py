@@ -1,5 +1,5 @@
 """Which images share a label, kept up to date at the cost of what changes."""
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -52,13 +52,68 @@ class Members:
         # So many writes that a sorting now and then costs little, and so few
         # that looking at each of them does too.
         most = min(max(len(labels) // 256, 64), max(1024, 4 * len(index)))
-        others_wrote = labels._version != self._seen + 1
-        if others_wrote or len(self._written) + len(index) > most:
+        if labels._version != self._seen + 1:  # others wrote
             self.sort(labels)
             return
         self._seen = labels._version
         self._written = torch.cat((self._written, index))
         self._known = torch.cat((self._known, before))
+        if len(self._written) > most:
+            # A GPU sorts in no time, and would have to wait for a merge.
+            if labels.device.type == 'cpu':
+                self._merge(labels)
+            else:
+                self.sort(labels)
+
+    def _merge(self, labels: Tensor) -> None:
+        """Bring the sorting up to date: a fraction of what a new one costs."""
+        total = len(labels)
+        images, known = self._distinct()
+        stays = torch.ones_like(self._keys, dtype=torch.bool)
+        stays[torch.searchsorted(self._keys, known * total + images)] = False
+        old = self._keys[stays]
+        new = (labels[images] * total + images).sort().values
+        place = torch.searchsorted(old, new)
+        place += torch.arange(len(new), device=new.device)
+        stays.fill_(True)
+        stays[place] = False
+        self._keys.masked_scatter_(stays, old)
+        self._keys[place] = new
+        self._written = self._known = images[:0]
+
+    def _distinct(self) -> Tuple[Tensor, Tensor]:
+        """Give each written image once, and the label the sorting knew."""
+        position = torch.arange(
+            len(self._written), device=self._written.device)
+        first = first_occurrence(self._written) == position
+        return self._written[first], self._known[first]
+
+    def of(self, clusters: Tensor, labels: Tensor) -> Tensor:
+        """List the members of some clusters.
+
+        Args:
+            clusters (Tensor): (G,) ascending.
+            labels (Tensor): (N,) all labels, as they are now.
+
+        Returns:
+            Tensor: (n,) images, cluster after cluster, each in ascending
+            order.
+        """
+        if labels._version != self._seen:
+            self.sort(labels)
+        total = len(labels)
+        start = torch.searchsorted(self._keys, clusters * total)
+        stop = torch.searchsorted(self._keys, (clusters + 1) * total)
+        size = stop - start
+        group = torch.repeat_interleave(size)
+        place = torch.arange(len(group), device=group.device)
+        place += (start - (size.cumsum(0) - size))[group]
+        keys = self._keys[place]
+        images, _ = self._distinct()
+        came = images[torch.isin(labels[images], clusters)]
+        keys = torch.cat((keys[~torch.isin(keys % total, images)],
+                          labels[came] * total + came))
+        return keys.sort().values % total
 
     def draw(self,
              wanted: Tensor,

@@ -1,5 +1,5 @@
 """Means of clusters, kept up to date at the cost of what changes."""
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -71,25 +71,29 @@ class RunningMeans:
         self._add(index, features, labels, 1)
         self._seen = _versions(features, labels)
 
-    def of(self, centroids: Tensor) -> Tensor:
-        """Compute each cluster's mean; one without members keeps its centroid.
+    def of(self,
+           centroids: Tensor,
+           clusters: Union[Tensor, slice] = slice(None)) -> Tensor:
+        """Compute clusters' means; one without members keeps its centroid.
 
         Args:
             centroids (Tensor): (C, D) present centroids.
+            clusters (Tensor): (n,) which ones. Defaults to all.
 
         Returns:
-            Tensor: (C, D).
+            Tensor: (n, D).
         """
-        sizes = self.sizes.unsqueeze(1)
-        means = self._sums.double() / (sizes.clamp(min=1) * _UNIT)
-        return torch.where(sizes > 0, means.to(centroids), centroids)
+        sizes = self.sizes[clusters].unsqueeze(1)
+        means = self._sums[clusters].double() / (sizes.clamp(min=1) * _UNIT)
+        return torch.where(
+            sizes > 0, means.to(centroids), centroids[clusters])
 
     def _add(self, index: Tensor, features: Tensor, labels: Tensor,
              sign: int) -> None:
         position = torch.arange(len(index), device=index.device)
         once = sign * (first_occurrence(index) == position).long()  # (n,)
         numbers = labels[index]
-        rows = _whole(features[index]) * once.unsqueeze(1)
+        rows = _whole(features.index_select(0, index)) * once.unsqueeze(1)
         self._sums.index_add_(0, numbers, rows)
         self.sizes.index_add_(0, numbers, once)
 

@@ -3,9 +3,13 @@
 As in kmeans.py, all processes hold the same features, and what may differ
 between them comes out of a collective.
 """
+from typing import Tuple
+
 import torch
 from mmengine import dist
 from torch import Tensor
+
+from .members import Members
 
 # Rows and groups that are looked at together: some MiB.
 _CHUNK_ROWS = 1 << 15
@@ -78,7 +82,8 @@ def principal_axes(features: Tensor, members: Tensor, sizes: Tensor,
     place = start.unsqueeze(1) + number * sizes.unsqueeze(1) // _SAMPLED_ROWS
     for some in torch.arange(
             len(sizes), device=features.device).split(_CHUNK_GROUPS):
-        rows = features[members[place[some]]].float()  # (g, 128, D)
+        rows = features.index_select(0, members[place[some]].flatten())
+        rows = rows.float().unflatten(0, (-1, _SAMPLED_ROWS))  # (g, 128, D)
         rows = rows - rows.mean(1, keepdim=True)
         covariance = rows.transpose(1, 2) @ rows  # (g, D, D)
         axis = axes[some].unsqueeze(1)
@@ -88,8 +93,45 @@ def principal_axes(features: Tensor, members: Tensor, sizes: Tensor,
     return axes
 
 
-def refill(features: Tensor, labels: Tensor, num_clusters: int,
-           generator: torch.Generator) -> Tensor:
+def split(features: Tensor, members: Tensor, sizes: Tensor, cuts: Tensor,
+          generator: torch.Generator) -> Tensor:
+    """Cut clusters into pieces of equal size along their principal axes.
+
+    Args:
+        features (Tensor): (N, D).
+        members (Tensor): (n,) rows, cluster after cluster, in an order that is
+            the same on every process.
+        sizes (Tensor): (G,) rows of each cluster, summing to n.
+        cuts (Tensor): (G,) cuts of each, less than its size.
+        generator (torch.Generator): The same on every process.
+
+    Returns:
+        Tensor: (n,) each row's piece, counted over all clusters: the
+        ``cuts[g] + 1`` pieces of cluster g come after those of g - 1.
+    """
+    group = torch.repeat_interleave(sizes)  # (n,)
+    axes = principal_axes(features, members, sizes, generator)
+    coordinate = torch.cat([
+        (features.index_select(0, some).float() *
+         axes.index_select(0, its)).sum(1) for some, its in zip(
+            members.split(_CHUNK_ROWS), group.split(_CHUNK_ROWS))
+    ])
+    order = torch.argsort(coordinate, stable=True)
+    order = order[torch.argsort(group[order], stable=True)]
+    # In this order the clusters lie where they lay: `group` holds for it too.
+    start = sizes.cumsum(0) - sizes
+    rank = torch.arange(len(group), device=group.device) - start[group]
+    pieces = cuts + 1
+    first = pieces.cumsum(0) - pieces
+    piece = torch.empty_like(group)
+    piece[order] = first[group] + rank * pieces[group] // sizes[group]
+    # The axes may differ in their last bits from process to process.
+    dist.broadcast(piece)
+    return piece
+
+
+def refill(features: Tensor, labels: Tensor, sizes: Tensor, members: Members,
+           generator: torch.Generator) -> Tuple[Tensor, Tensor]:
     """Give every empty cluster a piece of a large one, all in one pass.
 
     METHOD.md 3 cuts the largest cluster in two by 2-means, once for each
@@ -101,49 +143,26 @@ def refill(features: Tensor, labels: Tensor, num_clusters: int,
     features are cut as well as any.
 
     Args:
-        features (Tensor): (N, D), N at least ``num_clusters``.
+        features (Tensor): (N, D), N at least C.
         labels (Tensor): (N,) cluster numbers.
-        num_clusters (int): C.
+        sizes (Tensor): (C,) how often each stands there.
+        members (Members): Of these labels.
         generator (torch.Generator): The same on every process.
 
     Returns:
-        Tensor: (N,) new labels; every cluster has members.
+        tuple[Tensor, Tensor]: (n,) rows, and (n,) the labels they shall have
+        for every cluster to have members; no other row changes.
     """
-    sizes = torch.bincount(labels, minlength=num_clusters)
     empty = (sizes == 0).nonzero().flatten()
     if not len(empty):
-        return labels
+        return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)
     donors = (cuts > 0).nonzero().flatten()  # (G,)
-    size, cut = sizes[donors], cuts[donors]
-    number = torch.zeros_like(sizes)
-    number[donors] = torch.arange(1, len(donors) + 1, device=labels.device)
-    group = number[labels]  # (N,) of a donor's members, 0 elsewhere
-    members = group.nonzero().flatten()  # (n,)
-    group = group[members] - 1
-    order = torch.argsort(group, stable=True)
-    members, group = members[order], group[order]
-
-    axes = principal_axes(features, members, size, generator)
-    coordinate = torch.cat([
-        (features.index_select(0, some).float() *
-         axes.index_select(0, its)).sum(1) for some, its in zip(
-            members.split(_CHUNK_ROWS), group.split(_CHUNK_ROWS))
-    ])
-    order = torch.argsort(coordinate, stable=True)
-    order = order[torch.argsort(group[order], stable=True)]
-    members, group = members[order], group[order]
-    start = size.cumsum(0) - size
-    rank = torch.arange(len(group), device=group.device) - start[group]
-    # The first piece keeps the donor's number; the others take empty ones.
-    piece = rank * (cut[group] + 1) // size[group]
-    number = (cut.cumsum(0) - cut)[group] + piece - 1
-    new = torch.where(piece == 0, donors[group], empty[number.clamp(min=0)])
-    # The members are the same everywhere, their order on an axis may not be.
-    written = labels.clone()
-    written[members] = new
-    moved = members.sort().values
-    values = written[moved]
-    dist.broadcast(values)
-    written[moved] = values
-    return written
+    rows = members.of(donors, labels)
+    piece = split(features, rows, sizes[donors], cuts[donors], generator)
+    # The first piece of a donor keeps its number; the others take empty ones.
+    pieces = cuts[donors] + 1
+    numbers = empty.new_full((len(donors) + len(empty), ), -1)
+    numbers[pieces.cumsum(0) - pieces] = donors
+    numbers[numbers < 0] = empty
+    return rows, numbers[piece]

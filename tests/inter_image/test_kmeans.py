@@ -15,6 +15,7 @@ from reference import (
 from sklearn.cluster import KMeans
 
 from interclr_plugin.inter_image import kmeans, splitting
+from interclr_plugin.inter_image.members import Members
 
 
 def seeded(seed=0):
@@ -158,8 +159,10 @@ def refill_case(labels, num_clusters, features=None, seed=0):
     labels = torch.tensor(labels)
     if features is None:
         features = unit_rows(len(labels))
-    got = splitting.refill(features, labels, num_clusters, seeded(seed))
-    return labels, got
+    rows, numbers = splitting.refill(
+        features, labels, torch.bincount(labels, minlength=num_clusters),
+        Members(), seeded(seed))
+    return labels, labels.index_copy(0, rows, numbers)
 
 
 def check_refilled(before, after, num_clusters):

@@ -83,8 +83,34 @@ def test_a_draw_is_uniform_over_the_members_of_the_moment(besides):
         assert (counts - mean).abs().max() < 5 * mean**0.5
 
 
-def test_many_writes_lead_to_a_new_sorting():
-    """Without it the notes would grow for ever."""
+@given(
+    num_images=st.integers(1, 90),
+    num_clusters=st.integers(1, 5),
+    batch=st.integers(1, 40),
+    seed=st.integers(0, 999))
+def test_the_members_of_some_clusters(num_images, num_clusters, batch, seed):
+    """Without it a repair could dissolve or cut a cluster without those that
+    came, or with those that left; the sorting is brought up to date on the
+    way, which could lose an image or its order."""
+    draw = seeded(seed)
+    labels = torch.randint(num_clusters, (num_images, ), generator=draw)
+    members = Members()
+    for _ in range(12):
+        index = torch.randint(num_images, (batch, ), generator=draw)
+        new = torch.randint(num_clusters, (num_images, ), generator=draw)
+        write(members, labels, index, new[index])
+        some = (torch.rand(num_clusters, generator=draw) <
+                0.5).nonzero().flatten()
+        expected = [
+            image for cluster in some.tolist()
+            for image in (labels == cluster).nonzero().flatten().tolist()
+        ]
+        assert members.of(some, labels).tolist() == expected
+        assert len(members._written) <= 64
+
+
+def test_the_notes_of_writes_do_not_grow_for_ever():
+    """Without it each draw would cost more than the one before."""
     labels = torch.zeros(50, dtype=torch.long)
     members = Members()
     members.sort(labels)
