@@ -166,8 +166,7 @@ class OnlineKMeans(PseudoLabels):
                               self.members, generator)
         stays = pieces == self.labels[rows]
         self._move(rows[~stays], pieces[~stays], features)
-        again = torch.isin(rows[~stays], homeless).sum()
-        self.num_repaired += len(homeless) + (~stays).sum() - again
+        self.num_repaired += len(torch.cat((homeless, rows[~stays])).unique())
         touched = torch.cat((nearest, pieces)).unique()
         self.centroids[touched] = self._means.of(self.centroids, touched)
 

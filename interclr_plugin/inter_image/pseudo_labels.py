@@ -50,7 +50,7 @@ class PseudoLabels(nn.Module):
         self.geometry = geometry
         # A cluster with fewer members counts as small.
         self.min_cluster_size = 1
-        # Labels that repairs of small clusters moved since the start.
+        # Images that repairs of small clusters moved since the start.
         self.num_repaired = 0
         self.members = Members()
         self.register_buffer('labels', torch.zeros(0, dtype=torch.long))

@@ -120,6 +120,9 @@ def check_repair(state, features):
     # there only whole pieces moved on, into the clusters that were small.
     middle = dissolved(features, old_labels, old_centroids, least,
                        state.geometry == 'spherical')
+    assert state.num_repaired == sum(
+        old in small or new != between
+        for old, between, new in zip(old_labels, middle, labels))
     came_from = {}
     for between, new in zip(middle, labels):
         if new in small:
