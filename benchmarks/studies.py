@@ -33,6 +33,9 @@ STUDIES = {
         'MoCo v2': _MOCO,
         'as released': (_INTERCLR, _RELEASED),
         "pool='candidates'": (_INTERCLR, {}),
+        "bank=dict(dtype='float16')": (_INTERCLR, {
+            'model.inter_image.bank.dtype': 'float16'
+        }),
         "first_clustering='bank'": (_INTERCLR, {
             **_RELEASED, _HOOK + 'first_clustering': 'bank'
         }),
@@ -96,6 +99,9 @@ STUDIES['cifar10'] = {
             'model.inter_weight': 0.0
         },
         'InterCLR': {},
+        'exact pool': {
+            _SAMPLER + 'pool': 'exact'
+        },
         'offline labels': {
             _LABELS + 'type': 'OfflineKMeans'
         },
