@@ -24,6 +24,7 @@ def mend():
     allow_resume()
     mend_hue()
     mend_feature_extraction()
+    mend_inherited_collate()
 
 
 def find_own_configs():
@@ -164,3 +165,29 @@ def _stack_views(module):
         return stock(self, data, training)
 
     module.SelfSupDataPreprocessor.forward = forward
+
+
+def mend_inherited_collate():
+    """Let a training start whose loader was inherited by a package's name.
+
+    mmengine (to 0.10.7) marks what is inherited from ``mmselfsup::...`` or
+    ``mmpretrain::...`` with its ``_scope_``, and hands that mark to the
+    function that stacks a batch as if it were an argument. Every stock
+    pre-training names such a function.
+    """
+    after_import('mmengine.runner.runner', _leave_out_scope)
+
+
+def _leave_out_scope(module):
+    stock = module.Runner.build_dataloader
+
+    @functools.wraps(stock)
+    def build_dataloader(dataloader, *args, **kwargs):
+        if isinstance(dataloader, dict) and isinstance(
+                dataloader.get('collate_fn'), dict):
+            collate = dict(dataloader['collate_fn'])
+            collate.pop('_scope_', None)
+            dataloader = {**dataloader, 'collate_fn': collate}
+        return stock(dataloader, *args, **kwargs)
+
+    module.Runner.build_dataloader = staticmethod(build_dataloader)

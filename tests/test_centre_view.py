@@ -225,11 +225,23 @@ def test_what_has_no_single_order_is_refused(scope):
         centre_view(torch.utils.data.Subset(parts[0], [1, 2]))
 
 
+def test_one_view_without_multi_view(scope, images):
+    """Without it NPID's stock pipeline, which has none, could not start."""
+    views = stock_dataset(scope, images)
+    plain = stock_dataset(scope, images)
+    load, _, pack = plain.pipeline.transforms
+    flip = dict(type='RandomFlip', prob=0.5)
+    augmented = Digits(pipeline=[flip, crop(scope, 224)])
+    plain.pipeline.transforms = [load, *augmented.pipeline.transforms, pack]
+    for one, other in zip(centre_view(plain), centre_view(views)):
+        assert torch.equal(one['inputs'][0], other['inputs'][0])
+
+
 def test_pipelines_it_cannot_read_ask_for_transforms(scope):
     """Without it an unknown pipeline would fail far from its cause."""
     pack = dict(type=PACK[scope])
-    with pytest.raises(ValueError, match='no MultiView.*transforms='):
-        centre_view(Digits(pipeline=[crop(scope, 32), pack]))
+    with pytest.raises(ValueError, match='no crop.*transforms='):
+        centre_view(Digits(pipeline=[dict(type='Resize', scale=32), pack]))
     blur = [dict(type='RandomFlip', prob=0.5)]
     with pytest.raises(ValueError, match='no crop.*transforms='):
         centre_view(Digits(pipeline=digits_pipeline(scope, blur)))

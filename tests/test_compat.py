@@ -274,3 +274,18 @@ def test_who_allows_more_keeps_it(monkeypatch):
     assert compat._statistic not in {
         item[0] for item in added if isinstance(item, tuple)
     }
+
+
+def test_an_inherited_loader_stacks_its_batches():
+    """Without it no training would start whose stock configuration was
+    inherited by name, as the README does."""
+    from mmengine.runner import Runner
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=[torch.zeros(3), torch.ones(3)],
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate', _scope_='mmselfsup')))
+    batch, = loader
+    assert batch.tolist() == [[0] * 3, [1] * 3]

@@ -1,8 +1,9 @@
 """The test-time view of a training set: resize and centre crop, unaugmented.
 
-A pre-training pipeline reads ``[load..., MultiView, pack...]``, its test-time
-view ``[load..., resize + centre crop, pack...]`` with the very same loading
-and packing transforms.
+A pre-training pipeline reads ``[load..., MultiView, pack...]``, or ``[load...,
+augment..., pack]`` where it has one view as NPID's, its test-time view
+``[load..., resize + centre crop, pack...]`` with the very same loading and
+packing transforms.
 """
 import copy
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
@@ -47,9 +48,10 @@ def centre_view(
         transforms (Sequence[dict | Callable], optional): What stands in for
             everything ahead of the packing transform, loading included;
             configurations are built in the scope in use. None: the
-            transforms ahead of ``MultiView``, then a centre crop of the
-            augmented views' size S. An image whose shorter edge is S is not
-            resized; any other first gets a shorter edge of 8/7 S pixels.
+            transforms ahead of ``MultiView`` (without it, those that load),
+            then a centre crop of the augmented views' size S. An image whose
+            shorter edge is S is not resized; any other first gets a shorter
+            edge of 8/7 S pixels.
 
     Returns:
         BaseDataset: The view, of one entry per image.
@@ -63,8 +65,8 @@ def centre_view(
     dataset = innermost_dataset(dataset)
     stages = list(dataset.pipeline.transforms)
     if transforms is None:
-        before, multi_view, after = _split(stages)
-        view = before + [ResizeCentreCrop(_crop_size(multi_view))]
+        before, augmenting, after = _split(stages)
+        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
     else:
         view, after = list(transforms), stages[-1:]
     copied = copy.copy(dataset)
@@ -179,17 +181,19 @@ def innermost_dataset(dataset: Any) -> BaseDataset:
     return dataset
 
 
-def _split(stages: List) -> Tuple[List, Any, List]:
-    for position, stage in enumerate(stages):
-        if type(stage).__name__ == MULTI_VIEW:
-            return stages[:position], stage, stages[position + 1:]
-    raise ValueError(
-        'the training pipeline has no MultiView transform, only '
-        f'{[type(stage).__name__ for stage in stages]}. {PASS_TRANSFORMS}')
+def _split(stages: List) -> Tuple[List, List, List]:
+    names = [type(stage).__name__ for stage in stages]
+    if MULTI_VIEW in names:
+        first = names.index(MULTI_VIEW)
+        last = first + 1
+    else:
+        loading = (i for i, name in enumerate(names) if name[:4] != 'Load')
+        first, last = next(loading, 0), len(stages) - 1
+    return stages[:first], stages[first:last], stages[last:]
 
 
-def _crop_size(stage: Any) -> int:
-    for crop in _leaves(stage):
+def _crop_size(stages: List) -> int:
+    for crop in (leaf for stage in stages for leaf in _leaves(stage)):
         if 'Crop' not in type(crop).__name__:
             continue
         for name in SIZE_ATTRIBUTES:
@@ -200,10 +204,12 @@ def _crop_size(stage: Any) -> int:
             if len(sizes) == 1 and float(max(sizes)).is_integer():
                 return int(max(sizes))
             raise ValueError(
-                f'{type(crop).__name__}.{name}={size} in MultiView is not the '
-                f'size of a square crop, in pixels. {PASS_TRANSFORMS}')
-    raise ValueError('no crop transform (a class with Crop in its name) is '
-                     f'in MultiView. {PASS_TRANSFORMS}')
+                f'{type(crop).__name__}.{name}={size} is not the size of a '
+                f'square crop, in pixels. {PASS_TRANSFORMS}')
+    raise ValueError(
+        'no crop transform (a class with Crop in its name) is among the '
+        f'augmentations {[type(stage).__name__ for stage in stages]}. '
+        f'{PASS_TRANSFORMS}')
 
 
 def _leaves(stage: Any):

@@ -1,0 +1,169 @@
+"""The pages' commands, run one after the other as a reader would.
+
+Every line of bash and every program of a page runs in the page's own order,
+in a folder with a little data in the place of ImageNet, Pascal VOC and the
+reader's images. What is changed in a line stands below; what is not run, too.
+"""
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+import torchvision
+from doc_pages import PAGES, ROOT, blocks
+from image_files import write_imagenet, write_images
+
+from interclr_plugin.publish import publish
+
+pytestmark = [pytest.mark.slow, pytest.mark.matrix]
+
+# Lines that are not run here, and why.
+LEFT_OUT = {
+    r'make (demo|test)\b': 'run in a fresh clone; tests/test_demo.py',
+    r'pip install \.': 'tests/test_install.py',
+    r'.*--launcher slurm': 'needs Slurm',
+    r'mim train mmdet': 'needs mmdetection and the whole mmcv',
+    r'python docs/tutorial.py': 'tests/test_docs_examples.py',
+}
+# One process on the CPU for a launcher, which needs CUDA.
+CHANGED = {
+    r'--launcher pytorch --gpus \d+': '--gpus 0',
+    r'--gpus 1\b': '--gpus 0',
+    r'torchrun .*? (\$TOOLS/train.py .*) --launcher pytorch':
+    r'torchrun --nproc-per-node 1 \1 --launcher none',
+    r'epoch_(10|50|200)\.pth': 'epoch_1.pth',
+    r'--pairs 8': '--pairs 1',
+    r'\bbenchmarks/monitors.py': f'{ROOT}/benchmarks/monitors.py',
+    r'--baseline work_dirs/moco': '--baseline work_dirs/mine',
+    # The page's one file is digits' ResNet-18 and ImageNet's ResNet-50.
+    r'(convert_0x old.pth |resnet50_.*)published.pth': r'\1published50.pth',
+}
+_TINY = ' '.join(f'{loader}_dataloader.{name}={value}'
+                 for loader in ('train', 'val')
+                 for name, value in (('batch_size', 8), ('num_workers', 0),
+                                     ('persistent_workers', False)))
+_ONE_EPOCH = 'train_cfg.max_epochs=1 default_hooks.checkpoint.interval=1'
+_BRANCH = ('train_dataloader.batch_size=8 train_dataloader.num_workers=0 '
+           'train_dataloader.persistent_workers=False model.queue_len=16 '
+           'model.inter_image.num_clusters=2')
+# Options that shorten a training, by what its line names.
+SHORTENED = {
+    r'interclr-moco_resnet18_1xb64-coslr-50e_digits':
+    'train_dataloader.dataset.indices=128 '
+    'model.inter_image.sampler.num_negatives=16',
+    r'resnet18_(linear|finetune)-1xb64':
+    'train_dataloader.dataset.indices=150',
+    r'interclr-moco_resnet50_|my_config\.py': _BRANCH,
+    r'resnet50_(linear|8xb32-linear|mhead|head1)': _TINY,
+    r'my_images\.py': 'model.queue_len=1024',
+}
+
+
+def script(page):
+    """Give a page's lines as one program of bash."""
+    lines = []
+    for language, block in re.findall(
+            r'^```(bash|python)\n(.*?)^```', page.read_text(),
+            re.DOTALL | re.MULTILINE):
+        if language == 'bash':
+            for line in block.replace('\\\n', ' ').splitlines():
+                lines.append(changed(line))
+        elif re.match(r'# \w+\.py\n', block):
+            name = block.split('\n')[0][2:]
+            lines.append(f"cat > {name} <<'END'\n{block}END")
+            if not re.search(r'^_base_ = ', block, re.MULTILINE):
+                lines.append(f'python {name}')
+        elif block.startswith('import '):
+            lines.append(f"python - <<'END'\n{block}END")
+    return '\n'.join(lines)
+
+
+def changed(line):
+    line = re.sub(r' +', ' ', line)
+    for pattern in LEFT_OUT:
+        if re.match(pattern, line.strip()):
+            return ''
+    for pattern, instead in CHANGED.items():
+        line = re.sub(pattern, instead, line)
+    if re.search(r'\b(mim train|train\.py)\b', line):
+        found = [options for pattern, options in SHORTENED.items()
+                 if re.search(pattern, line)]
+        assert len(found) == 1, line
+        more = f'{_ONE_EPOCH} {found[0]}'
+        line += f' {more}' if '--cfg-options' in line else (
+            f' --cfg-options {more}')
+    return line
+
+
+def test_what_is_left_out_is_there():
+    """Without it a reason could outlive its line."""
+    text = '\n'.join(page.read_text().replace('\\\n', ' ')
+                     for page in [ROOT / 'README.md', *PAGES])
+    text = re.sub(r' +', ' ', text)
+    for pattern in [*LEFT_OUT, *CHANGED]:
+        assert re.search(pattern, text, re.MULTILINE), pattern
+
+
+def old_weights(folder):
+    """A MoCo checkpoint of mmselfsup 0.x, and its backbone published."""
+    backbone = torchvision.models.resnet50().state_dict()
+    weights = {
+        f'backbone.{name}': value
+        for name, value in backbone.items() if not name.startswith('fc.')
+    }
+    torch.save(dict(state_dict=weights), folder / 'whole.pth')
+    publish(
+        str(folder / 'whole.pth'), str(folder / 'backbone.pth'), backbone=True)
+    for name, size in (('0.weight', (2048, 2048)), ('0.bias', (2048, )),
+                       ('2.weight', (128, 2048)), ('2.bias', (128, ))):
+        weights[f'neck.mlp.{name}'] = torch.rand(size)
+    old = dict(queue=torch.rand(128, 65536), queue_ptr=torch.tensor([0]))
+    for name, value in weights.items():
+        part, _, rest = name.partition('.')
+        for letter in 'qk':
+            number = ('backbone', 'neck').index(part)
+            old[f'encoder_{letter}.{number}.{rest}'] = value
+        old[name] = value
+    torch.save(dict(meta={}, state_dict=old), folder / 'old.pth')
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A reader's folder: a clone's configurations, data, old weights."""
+    for name in ('configs', 'docs'):
+        (tmp_path / name).symlink_to(ROOT / name)
+    data = tmp_path / 'data'
+    write_imagenet(data / 'imagenet')
+    for kind in range(4):
+        write_images(data / f'mine/images/{kind:02}', 500, 32, kind)
+        for split in ('train', 'test'):
+            write_images(data / f'labelled/{split}/{kind}', 15, 32, kind)
+    mine = blocks((ROOT / 'README.md').read_text(), 'python')[0]
+    tests = dict(ann_file='meta/val.txt', data_prefix=dict(img_path='val/'))
+    (tmp_path / 'my_config.py').write_text(
+        f'{mine}\nevaluation = dict(test={tests})\n')
+    old_weights(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    'page', [ROOT / 'README.md', *PAGES], ids=lambda page: page.stem)
+def test_a_page_s_commands_run(page, place):
+    """Without it a command could fail for the first who copies it."""
+    text = script(page)
+    if not text.strip():
+        pytest.skip('no commands')
+    run = subprocess.run(
+        ['bash', '-euo', 'pipefail', '-c', text],
+        cwd=place,
+        env=dict(
+            os.environ,
+            PYTHONPATH=str(ROOT),
+            PYTHONWARNINGS='ignore',
+            PATH=os.path.dirname(sys.executable) + ':' + os.environ['PATH']),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True)
+    assert run.returncode == 0, text + run.stdout[-6000:]
