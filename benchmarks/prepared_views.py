@@ -7,7 +7,9 @@ but what is studied.
 import copy
 import hashlib
 import json
+import os
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -76,11 +78,15 @@ def draw_views(config: Config, seed: int, folder: Path) -> None:
         for index in range(len(dataset)):
             for array, view in zip(arrays, dataset[index]['img']):
                 array[epoch, index] = view
-    partial = folder.with_suffix('.partial')
+    # Another call may draw the same ones at the same time.
+    partial = folder.with_suffix(f'.partial{os.getpid()}')
     partial.mkdir(parents=True, exist_ok=True)
     for number, array in enumerate(arrays):
         np.save(partial / f'view{number}.npy', array)
-    partial.rename(folder)
+    if folder.exists():
+        shutil.rmtree(partial)
+    else:
+        partial.rename(folder)
 
 
 def use_views(config: Config, folder: Path) -> None:

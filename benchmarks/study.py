@@ -182,8 +182,8 @@ def train(cell: dict) -> dict:
 def validate(config: Config, checkpoint: str) -> dict:
     """Score each part of the training images by the others, averaged."""
     dataset = config.train_dataloader.dataset
-    indices = np.asarray(
-        dataset.get('indices') or range(len(DATASETS.build(dataset))))
+    indices = dataset.get('indices') or len(DATASETS.build(dataset))
+    indices = np.arange(indices) if np.isscalar(indices) else np.array(indices)
     scores = []
     for fold in range(FOLDS):
         others = np.arange(len(indices)) % FOLDS != fold

@@ -12,8 +12,9 @@ import sys
 import pytest
 import torch
 import torchvision
-from doc_pages import PAGES, ROOT, blocks
-from image_files import write_imagenet, write_images
+from doc_pages import DOCS, PAGES, ROOT, blocks
+from image_files import train_one_step, write_imagenet, write_images
+from mmengine.config import Config
 
 from interclr_plugin.publish import publish
 
@@ -146,6 +147,39 @@ def place(tmp_path):
         f'{mine}\nevaluation = dict(test={tests})\n')
     old_weights(tmp_path)
     return tmp_path
+
+
+STOCK = ("_base_ = 'mmselfsup::selfsup/mocov2/"
+         "mocov2_resnet50_8xb32-coslr-200e_in1k.py'\n")
+
+
+@pytest.mark.parametrize('page, said, ahead', [
+    ('components', "sampler=dict(strategy='semi-hard')", STOCK),
+    ('index', '_base_ =', ''),
+    ('migration', '_base_ =', ''),
+    ('monitors', '*_base_.monitors', ''),
+    ('your_own_images', "type='ImageList'", None),
+])
+def test_a_page_s_configuration_trains(page, said, ahead, place, monkeypatch):
+    """Without it lines to be copied could load, and fail in a training.
+
+    What extending.md has is trained by tests/test_docs_examples.py.
+    """
+    monkeypatch.chdir(place)
+    mine, _ = (place / 'my_config.py').read_text().split('custom_hooks = ')
+    (place / 'my_base.py').write_text(mine)
+    every = blocks((DOCS / f'{page}.md').read_text(), 'python')
+    block, = (block for block in every if said in block)
+    if ahead is None:  # a change of the page's first configuration
+        subprocess.run(listing(page), shell=True, check=True)
+        ahead = every[0].replace('mmpretrain/', 'mmselfsup/')
+    (place / 'page.py').write_text(ahead + block)
+    train_one_step(Config.fromfile('page.py'), place)
+
+
+def listing(page):
+    text = (DOCS / f'{page}.md').read_text()
+    return re.search(r'`(\(cd [^`]*images.txt)`', text)[1]
 
 
 @pytest.mark.parametrize(
