@@ -36,6 +36,7 @@ from studies import STUDIES  # noqa: E402
 
 from interclr_plugin.evaluation import evaluate  # noqa: E402
 
+LIBRARIES = ('mmselfsup', 'mmpretrain')
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 # Validation: parts of the training images against the others. Settings are
 # chosen by it, so that the test images stay unseen.
@@ -52,8 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('study', choices=sorted(STUDIES))
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
-    parser.add_argument(
-        '--libraries', nargs='+', default=['mmselfsup', 'mmpretrain'])
+    parser.add_argument('--libraries', nargs='+', default=LIBRARIES)
     parser.add_argument('--arms', nargs='+', help='only these, by name')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument(
@@ -100,10 +100,24 @@ def run_all(cells: list, jobs: int) -> list:
                 done.append(cell)
                 live.update(
                     progress(phase, done, items, time.time() - started))
-    return [
-        dict(json.loads(result_path(cell).read_text()), **cell)
-        for cell in cells
-    ]
+    return [read(cell) for cell in cells]
+
+
+def read(cell: dict) -> dict:
+    return dict(json.loads(result_path(cell).read_text()), **cell)
+
+
+def finished(study: str, work_dir: Path) -> list:
+    """Give the cells of a study that are done, of any seed below 100."""
+    cells = (
+        dict(
+            study=study,
+            library=library,
+            arm=arm,
+            seed=seed,
+            work_dir=str(work_dir)) for library in LIBRARIES
+        for arm in STUDIES[study] for seed in range(100))
+    return [read(cell) for cell in cells if result_path(cell).exists()]
 
 
 def progress(phase: str, done: list, items: list, seconds: float) -> Table:

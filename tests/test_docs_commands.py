@@ -26,6 +26,7 @@ LEFT_OUT = {
     r'pip install \.': 'tests/test_install.py',
     r'.*--launcher slurm': 'needs Slurm',
     r'mim train mmdet': 'needs mmdetection and the whole mmcv',
+    r'python benchmarks/(study|zoo).py': 'tests/test_study.py',
     r'python docs/tutorial.py': 'tests/test_docs_examples.py',
 }
 # One process on the CPU for a launcher, which needs CUDA.

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from interclr_plugin.publish import publish
+
 pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'
 # A study of seconds: the real cells, smaller.
@@ -31,6 +33,12 @@ import study
 sys.argv[1:] = ['small', '--libraries', 'mmselfsup', '--jobs', '2',
                 '--work-dir', {work_dir!r}, '--seeds', *{seeds!r}]
 study.main()
+
+from pathlib import Path
+import zoo
+zoo.DOCS = Path({work_dir!r})
+Path({work_dir!r}, 'zoo.md').write_text(
+    zoo.study_part('small', Path({work_dir!r})))
 """
 
 
@@ -64,18 +72,26 @@ def test_a_study(tmp_path):
         found = json.loads(path.read_text())
         assert cells[found['arm'], found['seed']]['knn'] == found['knn']
     text = (tables / 'table.md').read_text()
+    zoo = (tmp_path / 'zoo.md').read_text()
     for measure in ('knn', 'linear', 'knn_validation', 'linear_validation'):
         alone, added = (
             [cells[arm, seed][measure] for seed in range(3)]
             for arm in ('alone', 'with'))
         assert all(0 < value < 1 for value in alone + added)
         for scores in (alone, added):
-            assert '{:.4f} ± {:.4f}'.format(
-                np.mean(scores), stats.sem(scores)) in text
+            score = '{:.4f} ± {:.4f}'.format(
+                np.mean(scores), stats.sem(scores))
+            assert score in text and score in zoo
         difference = stats.ttest_rel(added, alone)
         low, high = difference.confidence_interval(0.95)
         assert '{:+.4f} [{:+.4f}, {:+.4f}]'.format(
             np.subtract(added, alone).mean(), low, high) in text
     assert (tables / 'differences.png').stat().st_size > 10000
+    assert '--seeds 0 1 2\n' in zoo
+    for number, path in enumerate(after):
+        target = tmp_path / f'{number}/published.pth'
+        digest = publish(str(path.with_name('epoch_1.pth')), str(target))
+        assert f'`{digest[:8]}`' in zoo
+    assert len(list((tmp_path / 'model_zoo').iterdir())) == 2
     # Both arms of a seed see the same views, and seeds differ.
     assert len(list((tmp_path / 'views').iterdir())) == 3

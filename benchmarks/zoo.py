@@ -1,0 +1,84 @@
+"""Write the page of the model zoo from finished studies.
+
+    python benchmarks/zoo.py digits moco simclr --work-dir work_dirs/studies
+
+``study.py`` makes what is read. Each row is an arm of a study in a library;
+the log of its first seed goes to ``docs/model_zoo/``.
+"""
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from study import CONFIGS, LIBRARIES, MEASURES, finished, mean, result_path
+from studies import STUDIES
+
+from interclr_plugin.publish import publish
+
+DOCS = CONFIGS.parent / 'docs'
+COLUMNS = ['configuration and changes', *MEASURES.values(), 'log',
+           'seed and checkpoint']
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('studies', nargs='+', choices=sorted(STUDIES))
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/studies'))
+    options = parser.parse_args()
+    page = DOCS / 'model_zoo.md'
+    ahead = page.read_text().partition('\n## Study')[0].rstrip()
+    parts = [study_part(name, options.work_dir) for name in options.studies]
+    page.write_text('\n\n'.join([ahead, *parts]) + '\n')
+
+
+def study_part(name: str, work_dir: Path) -> str:
+    cells = finished(name, work_dir)
+    seeds = ' '.join(map(str, sorted({cell['seed'] for cell in cells})))
+    lines = [
+        f'## Study `{name}`', '', '```bash',
+        f'python benchmarks/study.py {name} --seeds {seeds}', '```', '',
+        '| ' + ' | '.join(COLUMNS) + ' |', '| --- ' * len(COLUMNS) + '|'
+    ]
+    for library in LIBRARIES:
+        for arm in STUDIES[name]:
+            mine = [
+                cell for cell in cells
+                if (cell['library'], cell['arm']) == (library, arm)
+            ]
+            if mine:
+                lines.append(row(name, library, arm, mine))
+    return '\n'.join(lines)
+
+
+def row(study: str, library: str, arm: str, cells: list) -> str:
+    config, changes = STUDIES[study][arm]
+    cells = sorted(cells, key=lambda cell: cell['seed'])
+    log = DOCS / 'model_zoo' / f'{library}-{study}-{arm}.json'.replace(
+        ' ', '_')
+    log.parent.mkdir(exist_ok=True)
+    folders = [result_path(cell).parent for cell in cells]
+    newest = max(folders[0].glob('*/vis_data/scalars.json'))
+    shutil.copyfile(newest, log)
+    values = [
+        f'`configs/{library}/{config}`' + ''.join(
+            f' `{key}={value}`' for key, value in changes.items()
+            if len(str(value)) < 50),
+        *(mean([cell[measure] for cell in cells]) for measure in MEASURES),
+        f'[seed {cells[0]["seed"]}](model_zoo/{log.name})',
+        ', '.join(f'{cell["seed"]} `{digest(folder)}`'
+                  for cell, folder in zip(cells, folders))
+    ]
+    return '| ' + ' | '.join(values) + ' |'
+
+
+def digest(folder: Path) -> str:
+    """Hash a cell's checkpoint, as the command publishes it."""
+    checkpoint, = folder.glob('epoch_*.pth')
+    with tempfile.TemporaryDirectory() as place:
+        # The name is a part of the file.
+        return publish(str(checkpoint), f'{place}/published.pth')[:8]
+
+
+if __name__ == '__main__':
+    main()
