@@ -10,8 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from study import CONFIGS, LIBRARIES, MEASURES, finished, mean, result_path
 from studies import STUDIES
+from study import CONFIGS, LIBRARIES, MEASURES, finished, mean, result_path
 
 from interclr_plugin.publish import publish
 
