@@ -115,12 +115,12 @@ def measure_times(size, sides, strategies, repeats, clock, device):
     # The steps moved labels: start the repairs from a state without small
     # clusters.
     even = torch.arange(size['images']) % size['clusters']
-    for name, labels in (('small clusters: none', even),
-                         ('small clusters: 1 %',
-                          with_small_clusters(even, size))):
+    for name, count in (('none', 0), ('one', 1),
+                        ('1 %', size['clusters'] // 100)):
+        labels = with_small_clusters(even, size, count)
         both['ours'].labels.copy_(labels)
         both['ours'].update_centroids()
-        rows[name] = measure(
+        rows[f'small clusters: {name}'] = measure(
             both, batches, clock,
             lambda side, batch: side.repair_small_clusters(),
             methodcaller('restore', labels, both['ours'].centroids.clone()))
@@ -135,7 +135,8 @@ def use_memory(name, size, strategies):
         for batch in make_batches(size, side.features, 2):
             step(side, batch)
     side.update_centroids()
-    side.labels.copy_(with_small_clusters(side.labels, size))
+    side.labels.copy_(with_small_clusters(
+        side.labels, size, size['clusters'] // 100))
     side.repair_small_clusters()
 
 

@@ -130,13 +130,13 @@ def make_batches(size, features, count):
     return batches
 
 
-def with_small_clusters(labels, size):
-    """Leave 1 % of the clusters with half of the least allowed size."""
+def with_small_clusters(labels, size, count):
+    """Leave some clusters with half of the least allowed size."""
     draw = torch.Generator().manual_seed(2)
     labels = labels.clone()
     clusters = size['clusters']
     for cluster in torch.randperm(
-            clusters, generator=draw)[:clusters // 100].tolist():
+            clusters, generator=draw)[:count].tolist():
         members = (labels == cluster).nonzero().flatten()
         away = members[MIN_CLUSTER_SIZE // 2:]
         labels[away] = torch.randint(clusters, (len(away), ), generator=draw)

@@ -1,6 +1,7 @@
 """Which images share a label, kept up to date at the cost of what changes."""
 from typing import Optional, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,16 +70,12 @@ class Members:
         """Bring the sorting up to date: a fraction of what a new one costs."""
         total = len(labels)
         images, known = self._distinct()
-        stays = torch.ones_like(self._keys, dtype=torch.bool)
-        stays[torch.searchsorted(self._keys, known * total + images)] = False
-        old = self._keys[stays]
-        new = (labels[images] * total + images).sort().values
-        place = torch.searchsorted(old, new)
-        place += torch.arange(len(new), device=new.device)
-        stays.fill_(True)
-        stays[place] = False
-        self._keys.masked_scatter_(stays, old)
-        self._keys[place] = new
+        keys = self._keys.numpy()
+        gone = (known * total + images).numpy()
+        new = np.sort((labels[images] * total + images).numpy())
+        old = np.delete(keys, np.searchsorted(keys, gone))
+        keys = np.insert(old, np.searchsorted(old, new), new)
+        self._keys = torch.from_numpy(keys)
         self._written = self._known = images[:0]
 
     def _distinct(self) -> Tuple[Tensor, Tensor]:

@@ -37,9 +37,8 @@ def apportion(sizes: Tensor, count: int) -> Tensor:
         return (sizes // piece - 1).clamp(min=0)
 
     low, high = torch.ones_like(sizes[0]), sizes.max()
-    # Halving, for up to 2^32 images; a fixed number of rounds needs no answer
-    # from the device.
-    for _ in range(32):
+    # Halving; the number of rounds is the one answer asked of the device.
+    for _ in range(int(high).bit_length()):
         middle = (low + high + 1) // 2
         enough = cuts(middle).sum() >= count
         low = torch.where(enough, middle, low)
