@@ -1,7 +1,8 @@
 """Defects of the libraries around us, mended when the plugin is imported.
 
-Each function mends one, names its upstream thread, and changes nothing on an
-installation that is right. None imports a library that is not in use.
+Each function mends one, names its upstream thread where there is one, and
+changes nothing on an installation that is right. None imports a library that
+is not in use.
 """
 import functools
 import sys
@@ -170,10 +171,11 @@ def _stack_views(module):
 def mend_inherited_collate():
     """Let a training start whose loader was inherited by a package's name.
 
-    mmengine (to 0.10.7) marks what is inherited from ``mmselfsup::...`` or
-    ``mmpretrain::...`` with its ``_scope_``, and hands that mark to the
-    function that stacks a batch as if it were an argument. Every stock
-    pre-training names such a function.
+    mmengine 0.10.7 marks what is inherited from ``mmselfsup::...`` or
+    ``mmpretrain::...`` with its ``_scope_``, and ``Runner.build_dataloader``
+    hands that mark to the function that stacks a batch as if it were an
+    argument (no thread is known). Every stock pre-training names such a
+    function.
     """
     after_import('mmengine.runner.runner', _leave_out_scope)
 
