@@ -15,8 +15,8 @@ _GROUPS = {
     'data_time': 'Schedule and cost',
     'memory': 'Schedule and cost',
 }
-_ORDER = ('Losses', 'Knn', 'Representation', 'Pseudo-labels', 'Clusters',
-          'Labels', 'Pairs', 'Other', 'Schedule and cost')
+_ORDER = ('Losses', 'Nearest neighbours', 'Representation', 'Pseudo-labels',
+          'Clusters', 'Labels', 'Pairs', 'Other', 'Schedule and cost')
 
 
 class Scalars(NamedTuple):
@@ -90,7 +90,9 @@ def group_names(names: List[str]) -> Dict[str, List[str]]:
     """
     groups: Dict[str, List[str]] = {}
     for name in names:
-        if '/' in name:
+        if name.startswith('knn/'):
+            group = 'Nearest neighbours'
+        elif '/' in name:
             group = name.split('/')[0].capitalize()
         elif 'loss' in name:
             group = 'Losses'
