@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 LEFT_OUT = {
     r'make (demo|test)\b': 'run in a fresh clone; tests/test_demo.py',
     r'pip install \.': 'tests/test_install.py',
-    r'mim train mmdet': 'needs mmdetection and the whole mmcv',
     r'python benchmarks/(study|zoo).py': 'tests/test_study.py',
     r'python docs/tutorial.py': 'tests/test_docs_examples.py',
 }
