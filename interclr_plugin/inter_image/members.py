@@ -80,10 +80,14 @@ class Members:
 
     def _distinct(self) -> Tuple[Tensor, Tensor]:
         """Give each written image once, and the label the sorting knew."""
+        first = self._is_first()
+        return self._written[first], self._known[first]
+
+    def _is_first(self) -> Tensor:
+        """Tell where a written image stands for the first time."""
         position = torch.arange(
             len(self._written), device=self._written.device)
-        first = first_occurrence(self._written) == position
-        return self._written[first], self._known[first]
+        return first_occurrence(self._written) == position
 
     def of(self, clusters: Tensor, labels: Tensor) -> Tensor:
         """List the members of some clusters.
@@ -143,8 +147,7 @@ class Members:
         # Written images as columns, (B, R): those that left a cluster since
         # the sorting, and those that came.
         written, known = self._written, self._known
-        position = torch.arange(len(written), device=written.device)
-        first = first_occurrence(written) == position
+        first = self._is_first()
         cluster = wanted.unsqueeze(1)
         known_here = (known == cluster) & first
         is_here = labels[written] == cluster

@@ -14,6 +14,7 @@ _GROUPS = {
     'time': 'Schedule and cost',
     'data_time': 'Schedule and cost',
     'memory': 'Schedule and cost',
+    'knn': 'Nearest neighbours',
 }
 _ORDER = ('Losses', 'Nearest neighbours', 'Representation', 'Pseudo-labels',
           'Clusters', 'Labels', 'Pairs', 'Other', 'Schedule and cost')
@@ -90,10 +91,9 @@ def group_names(names: List[str]) -> Dict[str, List[str]]:
     """
     groups: Dict[str, List[str]] = {}
     for name in names:
-        if name.startswith('knn/'):
-            group = 'Nearest neighbours'
-        elif '/' in name:
-            group = name.split('/')[0].capitalize()
+        if '/' in name:
+            head = name.split('/')[0]
+            group = _GROUPS.get(head, head.capitalize())
         elif 'loss' in name:
             group = 'Losses'
         else:
