@@ -75,7 +75,9 @@ STUDIES = {
 }
 # CIFAR-10 as image files: every fifth training image, all test images, a
 # narrow ResNet-18, 125 images a cluster. `model.inter_weight=0` is MoCo v2.
+# Mixed precision: a step takes half of the time on a CPU that has bfloat16.
 _CIFAR10 = {
+    'optim_wrapper.type': 'BFloat16OptimWrapper',
     'train_cfg.max_epochs': 30,
     'param_scheduler.0.T_max': 30,
     'param_scheduler.0.end': 30,

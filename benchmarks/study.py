@@ -7,6 +7,7 @@ second call goes on from there, and more seeds add to what is there. Writes
 ``table.md``, ``results.json`` and ``differences.png`` to the study's folder.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import logging
@@ -16,6 +17,7 @@ import os
 import statistics
 import time
 from pathlib import Path
+from typing import Iterator
 
 # One thread a training: the cells run side by side.
 os.environ['OMP_NUM_THREADS'] = '1'
@@ -24,7 +26,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.hooks import Hook  # noqa: E402
-from mmengine.registry import DATASETS  # noqa: E402
+from mmengine.optim import OptimWrapper  # noqa: E402
+from mmengine.registry import DATASETS, OPTIM_WRAPPERS  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 from prepared_views import draw_views, use_views, views_folder  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -212,6 +215,21 @@ def validate(config: Config, checkpoint: str) -> dict:
         f'{name}_validation': statistics.mean(s[name] for s in scores)
         for name in ('knn', 'linear')
     }
+
+
+@OPTIM_WRAPPERS.register_module()
+class BFloat16OptimWrapper(OptimWrapper):
+    """Mixed precision on the CPU too, where ``AmpOptimWrapper`` refuses.
+
+    bfloat16 has float32's range, so that no loss is scaled.
+    """
+
+    @contextlib.contextmanager
+    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(
+                device, torch.bfloat16):
+            yield
 
 
 class LabelWatch(Hook):
