@@ -24,8 +24,8 @@ os.environ['OMP_NUM_THREADS'] = '1'
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from label_statistics import LabelWatch, shares_of_one_class  # noqa: E402
 from mmengine.config import Config  # noqa: E402
-from mmengine.hooks import Hook  # noqa: E402
 from mmengine.optim import OptimWrapper  # noqa: E402
 from mmengine.registry import DATASETS, OPTIM_WRAPPERS  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
@@ -34,7 +34,6 @@ from rich.console import Console  # noqa: E402
 from rich.live import Live  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scipy import stats  # noqa: E402
-from sklearn.metrics import normalized_mutual_info_score  # noqa: E402
 from studies import STUDIES  # noqa: E402
 
 from interclr_plugin.evaluation import evaluate  # noqa: E402
@@ -232,37 +231,6 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
-class LabelWatch(Hook):
-    """Remember how the pseudo-labels fared, epoch by epoch."""
-
-    def __init__(self) -> None:
-        self.epochs = []
-        self.changed = []
-
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch=None,
-                         outputs=None) -> None:
-        if 'change_ratio' in outputs:
-            self.changed.append(float(outputs['change_ratio']))
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        if not self.changed:
-            return
-        dataset = runner.train_dataloader.dataset
-        truth = [
-            dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))
-        ]
-        labels = runner.model.inter_image.labels
-        self.epochs.append(
-            dict(
-                nmi=normalized_mutual_info_score(truth, labels.labels),
-                change_ratio=statistics.mean(self.changed),
-                smallest=int(labels.sizes().min())))
-        self.changed.clear()
-
-
 def report(results: list, arms: list, options: argparse.Namespace) -> None:
     """Write and print means, and differences from the first arm."""
     folder = options.work_dir / 'tables' / options.study
@@ -272,7 +240,8 @@ def report(results: list, arms: list, options: argparse.Namespace) -> None:
     lines = [
         '| library | arm | seeds | ' + ' | '.join(MEASURES.values()) +
         ' | NMI of the labels, first and last epoch | change_ratio, last | '
-        'CPU seconds |', '| --- ' * (len(MEASURES) + 6) + '|'
+        'share of one class: positives, negatives | CPU seconds |',
+        '| --- ' * (len(MEASURES) + 7) + '|'
     ]
     differences = []
     for library in options.libraries:
@@ -316,11 +285,20 @@ def report(results: list, arms: list, options: argparse.Namespace) -> None:
 def label_columns(cells: list) -> str:
     seconds = statistics.median(cell['cpu_seconds'] for cell in cells)
     if not cells[0]['epochs']:
-        return f' | | {seconds:.0f}'
+        return f' | | | {seconds:.0f}'
     first, last = (statistics.mean(c['epochs'][i]['nmi'] for c in cells)
                    for i in (0, -1))
     changed = statistics.mean(c['epochs'][-1]['change_ratio'] for c in cells)
-    return f'{first:.2f}, {last:.2f} | {changed:.2f} | {seconds:.0f}'
+    shares = (
+        shares_of_one_class(load(cell), checkpoint_of(cell)) for cell in cells)
+    positives, negatives = map(statistics.mean, zip(*shares))
+    return (f'{first:.2f}, {last:.2f} | {changed:.2f} | {positives:.3f}, '
+            f'{negatives:.3f} | {seconds:.0f}')
+
+
+def checkpoint_of(cell: dict) -> str:
+    checkpoint, = result_path(cell).parent.glob('epoch_*.pth')
+    return str(checkpoint)
 
 
 def mean(values: list) -> str:

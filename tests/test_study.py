@@ -1,6 +1,7 @@
 """The study command: what it trains, keeps and compares."""
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ import sys
 sys.path.insert(0, {path!r})
 import studies
 small = {{
+    'optim_wrapper.type': 'BFloat16OptimWrapper',
     'train_cfg.max_epochs': 1,
     'train_dataloader.dataset.indices': 128,
     'model.inter_image.sampler.num_negatives': 8,
@@ -45,6 +47,12 @@ Path({work_dir!r}, 'zoo.md').write_text(
 def run(work_dir, *seeds):
     text = PROGRAM.format(
         path=str(BENCHMARKS), work_dir=str(work_dir), seeds=seeds)
+    command(text)
+    return {path: path.stat().st_mtime_ns
+            for path in work_dir.glob('mmselfsup/*/*/result.json')}
+
+
+def command(text):
     run = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', text],
         env=dict(os.environ, PYTHONPATH=str(BENCHMARKS.parent)),
@@ -52,8 +60,6 @@ def run(work_dir, *seeds):
         stderr=subprocess.STDOUT,
         universal_newlines=True)
     assert run.returncode == 0, run.stdout[-4000:]
-    return {path: path.stat().st_mtime_ns
-            for path in work_dir.glob('mmselfsup/*/*/result.json')}
 
 
 def test_a_study(tmp_path):
@@ -86,6 +92,9 @@ def test_a_study(tmp_path):
         low, high = difference.confidence_interval(0.95)
         assert '{:+.4f} [{:+.4f}, {:+.4f}]'.format(
             np.subtract(added, alone).mean(), low, high) in text
+    with_labels = next(
+        line for line in text.splitlines() if '| with |' in line)
+    assert re.search(r'\| 0\.\d{3}, 0\.\d{3} \| \d+ \|$', with_labels)
     assert (tables / 'differences.png').stat().st_size > 10000
     assert '--seeds 0 1 2\n' in zoo
     for number, path in enumerate(after):
@@ -95,3 +104,59 @@ def test_a_study(tmp_path):
     assert len(list((tmp_path / 'model_zoo').iterdir())) == 2
     # Both arms of a seed see the same views, and seeds differ.
     assert len(list((tmp_path / 'views').iterdir())) == 3
+
+
+CHECKS = """
+import sys
+sys.path.insert(0, {path!r})
+import numpy as np
+import torch
+from label_statistics import shares_of_one_class
+from mmengine.config import Config
+from study import BFloat16OptimWrapper, CONFIGS
+
+# Mixed precision inside the step alone, weights in float32.
+layer = torch.nn.Linear(2, 2)
+wrapper = BFloat16OptimWrapper(torch.optim.SGD(layer.parameters(), lr=1.))
+with wrapper.optim_context(layer):
+    assert layer(torch.ones(1, 2)).dtype == torch.bfloat16
+assert layer(torch.ones(1, 2)).dtype == layer.weight.dtype == torch.float32
+
+config = Config.fromfile(
+    CONFIGS / 'mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+config.train_dataloader.dataset.indices = 100
+config.model.inter_image.sampler.update(strategy='hard', num_negatives=3)
+from sklearn.datasets import load_digits
+classes = load_digits().target[:100]
+random = np.random.RandomState(0)
+rows = random.randn(100, 8)
+rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+labels = random.randint(0, 4, 100)
+
+def shares(labels):
+    torch.save({{
+        'inter_image.bank.features': torch.tensor(rows),
+        'inter_image.labels.labels': torch.tensor(labels),
+        'inter_image.labels.centroids': torch.zeros(10, 8)
+    }}, {work_dir!r} + '/epoch_1.pth')
+    return shares_of_one_class(config, {work_dir!r} + '/epoch_1.pth')
+
+assert shares(classes) == (1, 0)
+hits = [
+    classes[i] == classes[j] for i in range(100)
+    for j in sorted((j for j in range(100) if labels[j] != labels[i]),
+                    key=lambda j: -rows[i] @ rows[j])[:3]
+]
+positives, negatives = shares(labels)
+assert abs(negatives - np.mean(hits)) < 1e-6
+right = [(classes[labels == labels[i]] == classes[i]).sum() - 1
+         for i in range(100)]
+others = [(labels == labels[i]).sum() - 1 for i in range(100)]
+expected = np.mean(np.divide(right, others))
+assert abs(positives - expected) < 0.1, (positives, expected)
+"""
+
+
+def test_what_a_study_says_of_labels(tmp_path):
+    """Without it the tables could explain a result by wrong shares."""
+    command(CHECKS.format(path=str(BENCHMARKS), work_dir=str(tmp_path)))

@@ -1,0 +1,86 @@
+"""How good the pseudo-labels of a study's cell are, by the true classes."""
+import statistics
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.runner import Runner
+from sklearn.metrics import normalized_mutual_info_score
+from torch.utils.data import Dataset
+
+from interclr_plugin.evaluation.checkpoint import load_state_dict
+from interclr_plugin.report.clusters import read_bank
+
+QUERIES = 1000
+
+
+class LabelWatch(Hook):
+    """Remember how the pseudo-labels fared, epoch by epoch."""
+
+    def __init__(self) -> None:
+        self.epochs = []
+        self.changed = []
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch=None,
+                         outputs=None) -> None:
+        if 'change_ratio' in outputs:
+            self.changed.append(float(outputs['change_ratio']))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if not self.changed:
+            return
+        dataset = runner.train_dataloader.dataset
+        labels = runner.model.inter_image.labels
+        self.epochs.append(
+            dict(
+                nmi=normalized_mutual_info_score(
+                    true_classes(dataset), labels.labels),
+                change_ratio=statistics.mean(self.changed),
+                smallest=int(labels.sizes().min())))
+        self.changed.clear()
+
+
+def true_classes(dataset: Dataset) -> np.ndarray:
+    return np.array([
+        dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))
+    ])
+
+
+def shares_of_one_class(config: Config, checkpoint: str) -> tuple:
+    """Tell how often the loss is right about a pair.
+
+    Args:
+        config (Config): Of the run, with the sampler that drew its pairs.
+        checkpoint (str): Its end.
+
+    Returns:
+        tuple: The share of positives, and of negatives, that have their
+        query's true class. An image's latest key stands for its query; its
+        own row, which may be drawn as its positive, is not counted.
+    """
+    init_default_scope(config.default_scope)
+    bank = read_bank(load_state_dict(checkpoint))
+    classes = torch.from_numpy(
+        true_classes(
+            DATASETS.build(
+                dict(config.train_dataloader.dataset, pipeline=[]))))
+    generator = torch.Generator().manual_seed(0)
+    sampler = MODELS.build({
+        'type': 'PairSampler',
+        **config.model.inter_image.get('sampler', {})
+    })
+    sampler.allocate(len(classes))
+    query = torch.randperm(len(classes), generator=generator)[:QUERIES]
+    pairs = sampler(bank.features[query], query, bank.features, bank.labels,
+                    generator)
+    truth = classes[query]
+    others = pairs.positive != query
+    positives = (classes[pairs.positive] == truth)[others]
+    negatives = classes[pairs.negatives] == truth.unsqueeze(1)
+    return float(positives.float().mean()), float(
+        negatives[pairs.valid].float().mean())
