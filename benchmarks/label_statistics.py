@@ -8,12 +8,48 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 from sklearn.metrics import normalized_mutual_info_score
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from interclr_plugin.evaluation.checkpoint import load_state_dict
+from interclr_plugin.inter_image import OfflineKMeans
 from interclr_plugin.report.clusters import read_bank
 
 QUERIES = 1000
+
+
+@MODELS.register_module()
+class TrueClasses(OfflineKMeans):
+    """Labels of a chosen quality: true classes, some replaced by chance.
+
+    Tells what the loss gives with labels better or worse than k-means finds.
+    :class:`LabelWatch` lends it the classes.
+
+    Args:
+        noise (float): Share of the labels that are drawn anew, uniformly.
+    """
+
+    def __init__(self, *, noise: float, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.noise = noise
+
+    def first_clustering(self,
+                         features: Tensor,
+                         generator: torch.Generator,
+                         progress=None) -> None:
+        chance, lot = torch.rand((2, len(self.labels)),
+                                 generator=generator,
+                                 device=generator.device)
+        chance = (chance * self.num_clusters).long()
+        self.labels.copy_(
+            torch.where(lot < self.noise, chance,
+                        self.classes.to(chance.device)))
+        sums = torch.zeros_like(self.centroids).index_add_(
+            0, self.labels, features.float())
+        self.centroids.copy_(sums / self.sizes().unsqueeze(1))
+
+    def wants_clustering(self, epoch: int) -> bool:
+        return epoch == 0
 
 
 class LabelWatch(Hook):
@@ -22,6 +58,12 @@ class LabelWatch(Hook):
     def __init__(self) -> None:
         self.epochs = []
         self.changed = []
+
+    def before_run(self, runner: Runner) -> None:
+        branch = getattr(runner.model, 'inter_image', None)
+        if branch is not None and isinstance(branch.labels, TrueClasses):
+            branch.labels.classes = torch.from_numpy(
+                true_classes(runner.train_dataloader.dataset))
 
     def after_train_iter(self,
                          runner: Runner,

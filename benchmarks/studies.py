@@ -73,6 +73,23 @@ STUDIES = {
         }),
     },
 }
+
+
+def _true_classes(noise: float) -> dict:
+    return {
+        'model.inter_image.num_clusters': 10,
+        _LABELS + 'type': 'TrueClasses',
+        _LABELS + 'noise': noise,
+    }
+
+
+# What InterCLR would gain from labels better or worse than it finds.
+STUDIES['label-quality'] = {
+    **STUDIES['digits'],
+    'true classes': (_INTERCLR, _true_classes(0.)),
+    '0.3 of them by chance': (_INTERCLR, _true_classes(0.3)),
+    '0.6 of them by chance': (_INTERCLR, _true_classes(0.6)),
+}
 # CIFAR-10 as image files: every fifth training image, all test images, a
 # narrow ResNet-18, 125 images a cluster. `model.inter_weight=0` is MoCo v2.
 # Mixed precision: a step takes half of the time on a CPU that has bfloat16.
@@ -113,6 +130,7 @@ STUDIES['cifar10'] = {
         'margin 0': {
             'model.inter_image.loss.margin': 0.0
         },
+        'true classes': _true_classes(0.),
     }.items()
 }
 # Every stock algorithm alone and with the inter-image branch.

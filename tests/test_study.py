@@ -111,7 +111,7 @@ import sys
 sys.path.insert(0, {path!r})
 import numpy as np
 import torch
-from label_statistics import shares_of_one_class
+from label_statistics import TrueClasses, shares_of_one_class
 from mmengine.config import Config
 from study import BFloat16OptimWrapper, CONFIGS
 
@@ -154,6 +154,18 @@ right = [(classes[labels == labels[i]] == classes[i]).sum() - 1
 others = [(labels == labels[i]).sum() - 1 for i in range(100)]
 expected = np.mean(np.divide(right, others))
 assert abs(positives - expected) < 0.1, (positives, expected)
+
+for noise in (0., 0.3):
+    given = TrueClasses(num_clusters=10, noise=noise)
+    given.allocate(1500, 8)
+    given.classes = torch.tensor(load_digits().target[:1500])
+    rows = torch.randn(1500, 8)
+    given.first_clustering(rows, torch.Generator().manual_seed(0))
+    wrong = given.labels != given.classes
+    assert abs(wrong.double().mean() - 0.9 * noise) < 0.03 * (noise > 0) + 1e-9
+    expected = torch.stack([rows[given.labels == i].mean(0) for i in range(10)])
+    assert torch.allclose(given.centroids, expected, atol=1e-5)
+    assert not given.wants_clustering(1)
 """
 
 
