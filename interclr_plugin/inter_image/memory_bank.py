@@ -72,11 +72,14 @@ class MemoryBank(nn.Module):
             key (Tensor): (B, D) keys, any length.
 
         Returns:
-            Tensor: (B, D) unit rows.
+            Tensor: (B, D) unit rows; an all-zero key, which has no
+            direction, leaves the row as it was.
         """
         key = F.normalize(key, dim=1)
-        mixed = torch.lerp(self.features[index].float(), key, self.momentum)
-        return F.normalize(mixed, dim=1)
+        old = self.features[index].float()
+        mixed = torch.lerp(old, key, self.momentum)
+        return torch.where((key != 0).any(1, keepdim=True),
+                           F.normalize(mixed, dim=1), old)
 
     def write(self, index: Tensor, rows: Tensor) -> None:
         """Store rows as they are.

@@ -56,6 +56,16 @@ def test_momentum_1_forgets_the_old_row():
     assert row.tolist() == [[0, 0, 1, 0, 0]]
 
 
+@pytest.mark.parametrize('momentum', [1.0, 0.5])
+def test_a_key_without_direction_keeps_the_row(momentum):
+    """Without it a dead projection would leave a row without length, whose
+    cosine with everything is 0."""
+    bank = filled(momentum=momentum)
+    before = bank.features[4:5].clone()
+    assert torch.equal(
+        bank.blend(torch.tensor([4]), torch.zeros(1, 5)), before)
+
+
 @given(
     data=st.data(),
     num_images=st.integers(1, 6),
