@@ -34,3 +34,7 @@ done
 
 # The first clustering beside faiss on the CPU.
 $python benchmarks/first_clustering.py --size L --device cuda --repeats 1
+
+# Hours, so not run from here: CIFAR-10 at full size.
+echo "next: $python benchmarks/study.py cifar10-full --seeds 0 1 2" \
+    '--libraries mmselfsup --jobs 2 --live-views'

@@ -81,7 +81,7 @@ class LabelWatch(Hook):
         self.epochs.append(
             dict(
                 nmi=normalized_mutual_info_score(
-                    true_classes(dataset), labels.labels),
+                    true_classes(dataset), labels.labels.cpu()),
                 change_ratio=statistics.mean(self.changed),
                 smallest=int(labels.sizes().min())))
         self.changed.clear()

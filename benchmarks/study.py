@@ -60,23 +60,31 @@ def main() -> None:
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/studies'))
+    parser.add_argument(
+        '--live-views',
+        action='store_true',
+        help='draw views while training: where those of all epochs would not '
+        'fit the disk')
     options = parser.parse_args()
-    arms = [
-        arm for arm in STUDIES[options.study]
-        if not options.arms or arm in options.arms
-    ]
+    every = list(STUDIES[options.study])
+    for arm in options.arms or ():
+        if arm not in every:
+            parser.error(f'--arms: {options.study} has no {arm!r}; it has '
+                         + ', '.join(map(repr, every)))
+    arms = [arm for arm in every if arm in (options.arms or every)]
     cells = [
         dict(
             study=options.study,
             library=library,
             arm=arm,
             seed=seed,
+            live_views=options.live_views,
             work_dir=str(options.work_dir)) for seed in options.seeds
         for library in options.libraries for arm in arms
         if has_configuration(options.study, library, arm)
     ]
     results = run_all(cells, options.jobs)
-    report(results, list(STUDIES[options.study]), options)
+    report(results, every, options)
 
 
 def has_configuration(study: str, library: str, arm: str) -> bool:
@@ -92,6 +100,8 @@ def run_all(cells: list, jobs: int) -> list:
                 console=Console(), refresh_per_second=1) as live:
         wanted = {}
         for cell in todo:
+            if cell['live_views']:
+                continue
             folder = views_folder(*views_of(cell))
             if not folder.exists():
                 wanted.setdefault(folder, cell)
@@ -167,7 +177,8 @@ def train(cell: dict) -> dict:
     config = load(cell)
     path = result_path(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
-    use_views(config, views_folder(*views_of(cell)))
+    if not cell['live_views']:
+        use_views(config, views_folder(*views_of(cell)))
     epochs = config.train_cfg.max_epochs
     config.work_dir = str(path.parent)
     config.experiment_name = str(path.parent)

@@ -33,7 +33,7 @@ studies.STUDIES['small'] = {{
 }}
 import study
 sys.argv[1:] = ['small', '--libraries', 'mmselfsup', '--jobs', '2',
-                '--work-dir', {work_dir!r}, '--seeds', *{seeds!r}]
+                '--work-dir', {work_dir!r}, '--seeds', *{more!r}]
 study.main()
 
 from pathlib import Path
@@ -44,9 +44,9 @@ Path({work_dir!r}, 'zoo.md').write_text(
 """
 
 
-def run(work_dir, *seeds):
+def run(work_dir, *seeds_and_options):
     text = PROGRAM.format(
-        path=str(BENCHMARKS), work_dir=str(work_dir), seeds=seeds)
+        path=str(BENCHMARKS), work_dir=str(work_dir), more=seeds_and_options)
     command(text)
     return {path: path.stat().st_mtime_ns
             for path in work_dir.glob('mmselfsup/*/*/result.json')}
@@ -102,6 +102,8 @@ def test_a_study(tmp_path):
         digest = publish(str(path.with_name('epoch_1.pth')), str(target))
         assert f'`{digest[:8]}`' in zoo
     assert len(list((tmp_path / 'model_zoo').iterdir())) == 2
+    live = run(tmp_path / 'live', '0', '--live-views')
+    assert len(live) == 2 and not (tmp_path / 'live/views').exists()
     # Both arms of a seed see the same views, and seeds differ.
     assert len(list((tmp_path / 'views').iterdir())) == 3
 
