@@ -5,7 +5,7 @@
 #       --work-dir work_dirs/interclr_moco_cifar10 --gpus 1
 #
 # Add --cfg-options model.inter_weight=0 for MoCo v2 alone. Trained by this
-# project for a few steps only: no score to expect yet.
+# project at a smaller size only: benchmarks/README.md has what it gave.
 _base_ = '_base_/interclr_cifar10.py'
 
 model = dict(
