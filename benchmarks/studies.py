@@ -2,7 +2,8 @@
 
 An arm is (configuration in ``configs/<library>/``, changes as for
 ``--cfg-options``); the first arm of a study is the one that the others are
-compared with. Every arm is trained once for each seed.
+compared with, unless ``--baseline`` names another. Every arm is trained once
+for each seed.
 """
 _DIGITS = '{}_resnet18_1xb64-coslr-50e_digits.py'
 _MOCO = (_DIGITS.format('moco'), {})

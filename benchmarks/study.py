@@ -57,6 +57,9 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
     parser.add_argument('--libraries', nargs='+', default=LIBRARIES)
     parser.add_argument('--arms', nargs='+', help='only these, by name')
+    parser.add_argument(
+        '--baseline', help='arm that the others are compared with; '
+        'by default the first')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/studies'))
@@ -67,9 +70,10 @@ def main() -> None:
         'fit the disk')
     options = parser.parse_args()
     every = list(STUDIES[options.study])
-    for arm in options.arms or ():
+    options.baseline = options.baseline or every[0]
+    for arm in (*(options.arms or ()), options.baseline):
         if arm not in every:
-            parser.error(f'--arms: {options.study} has no {arm!r}; it has '
+            parser.error(f'{options.study} has no arm {arm!r}; it has '
                          + ', '.join(map(repr, every)))
     arms = [arm for arm in every if arm in (options.arms or every)]
     cells = [
@@ -243,9 +247,10 @@ class BFloat16OptimWrapper(OptimWrapper):
 
 
 def report(results: list, arms: list, options: argparse.Namespace) -> None:
-    """Write and print means, and differences from the first arm."""
+    """Write and print means, and differences from the baseline."""
     folder = options.work_dir / 'tables' / options.study
     folder.mkdir(parents=True, exist_ok=True)
+    baseline = options.baseline
     (folder / 'results.json').write_text(json.dumps(results, indent=1))
     scores = {(r['library'], r['arm'], r['seed']): r for r in results}
     lines = [
@@ -268,18 +273,18 @@ def report(results: list, arms: list, options: argparse.Namespace) -> None:
                              mean([cell[name] for cell in cells])
                              for name in MEASURES) + ' | ' +
                          label_columns(cells) + ' |')
-            pairs = [(scores.get((library, arms[0], cell['seed'])), cell)
+            pairs = [(scores.get((library, baseline, cell['seed'])), cell)
                      for cell in cells]
             pairs = [pair for pair in pairs if pair[0] is not None]
-            if arm != arms[0] and len(pairs) > 1:
+            if arm != baseline and len(pairs) > 1:
                 differences.append(
                     (library, arm, len(pairs), {
                         name: interval([b[name] - a[name] for a, b in pairs])
                         for name in MEASURES
                     }))
     lines += [
-        '', f'Difference from {arms[0]!r}, same seed and views: mean and 95 % '
-        'interval.', '',
+        '', f'Difference from {baseline!r}, same seed and views: mean and 95 '
+        '% interval.', '',
         '| library | arm | seeds | ' + ' | '.join(MEASURES.values()) + ' |',
         '| --- ' * (len(MEASURES) + 3) + '|'
     ]
@@ -289,7 +294,7 @@ def report(results: list, arms: list, options: argparse.Namespace) -> None:
             for value in values.values()) + ' |')
     (folder / 'table.md').write_text('\n'.join(lines) + '\n')
     if differences:
-        plot(differences, arms[0], folder / 'differences.png')
+        plot(differences, baseline, folder / 'differences.png')
     print('\n'.join(lines))
 
 
