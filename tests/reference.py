@@ -97,10 +97,10 @@ def unit_rows(rows):
     return np.array([unit(row) for row in rows])
 
 
-def lloyd(features, start, rounds, spherical):
+def lloyd(features, centroids, rounds, spherical=False):
     """Plain k-means, or by angle; a cluster without members stays."""
     features = np.asarray(features).astype(np.float64)
-    centroids = features[start]
+    centroids = np.asarray(centroids).astype(np.float64)
     for _ in range(rounds):
         if spherical:
             labels = [

@@ -267,12 +267,36 @@ def test_fit_equals_a_loop_in_either_geometry(geometry):
     return unit centroids: the buffer holds plain means in both."""
     features = blobs(200)
     start = torch.randperm(len(features), generator=seeded())[:6]
-    expected, centres = lloyd(features, start, 8, geometry == 'spherical')
+    expected, centres = lloyd(features, features[start], 8,
+                              geometry == 'spherical')
     assert min(cluster_sizes(expected, 6)) > 0
     labels, centroids = kmeans.fit(
         features, 6, seeded(), iterations=8, geometry=geometry)
     assert labels.tolist() == expected
     np.testing.assert_allclose(centroids, centres, atol=1e-5)
+
+
+def test_fit_sees_half_of_many_rows_at_first(monkeypatch):
+    """Without it the part could be taken by order (rows may come sorted, or
+    by turns), or its rounds not be followed by others on all rows."""
+    features = blobs(200)
+    monkeypatch.setattr(kmeans, '_MANY_ROWS', 200)
+    monkeypatch.setattr(kmeans, '_MANY_ROWS_A_CLUSTER', 33)
+    start = torch.randperm(len(features), generator=seeded())
+    half = features[start[:100]]
+    _, centres = lloyd(half, half[:6], 4)
+    expected, centres = lloyd(features, centres, 4)
+    labels, centroids = kmeans.fit(features, 6, seeded(), iterations=8)
+    assert labels.tolist() == expected
+    np.testing.assert_allclose(centroids, centres, atol=1e-5)
+    # Fewer rows, or more clusters, are seen whole.
+    for name, value in (('_MANY_ROWS', 201), ('_MANY_ROWS_A_CLUSTER', 34)):
+        with monkeypatch.context() as patch:
+            patch.setattr(kmeans, name, value)
+            other = kmeans.fit(features, 6, seeded(), iterations=8)[1]
+        whole = lloyd(features, features[start[:6]], 8)[1]
+        np.testing.assert_allclose(other, whole, atol=1e-5)
+        assert not torch.allclose(centroids, other, atol=1e-3)
 
 
 def test_the_geometries_differ():
