@@ -6,6 +6,7 @@
 the log of its first seed goes to ``docs/model_zoo/``.
 """
 import argparse
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,21 +34,39 @@ def main() -> None:
 
 
 def study_part(name: str, work_dir: Path) -> str:
+    """Write a study's table: arms of two seeds or more, two arms or more."""
     cells = finished(name, work_dir)
-    seeds = ' '.join(map(str, sorted({cell['seed'] for cell in cells})))
-    lines = [
-        f'## Study `{name}`', '', '```bash',
-        f'python benchmarks/study.py {name} --seeds {seeds}', '```', '',
-        '| ' + ' | '.join(COLUMNS) + ' |', '| --- ' * len(COLUMNS) + '|'
-    ]
+    found = {}
     for library in LIBRARIES:
-        for arm in STUDIES[name]:
-            mine = [
+        arms = {
+            arm: [
                 cell for cell in cells
                 if (cell['library'], cell['arm']) == (library, arm)
             ]
-            if mine:
-                lines.append(row(name, library, arm, mine))
+            for arm in STUDIES[name]
+        }
+        arms = {arm: mine for arm, mine in arms.items() if len(mine) > 1}
+        if len(arms) > 1:
+            found[library] = arms
+    every = sorted({arm for arms in found.values() for arm in arms},
+                   key=list(STUDIES[name]).index)
+    seeds = sorted({
+        cell['seed'] for arms in found.values() for mine in arms.values()
+        for cell in mine
+    })
+    command = f'python benchmarks/study.py {name} --seeds ' + ' '.join(
+        map(str, seeds))
+    if len(found) < len(LIBRARIES):
+        command += ' --libraries ' + ' '.join(found)
+    if len(every) < len(STUDIES[name]):
+        command += ' --arms ' + ' '.join(map(shlex.quote, every))
+    lines = [
+        f'## Study `{name}`', '', '```bash', command, '```', '',
+        '| ' + ' | '.join(COLUMNS) + ' |', '| --- ' * len(COLUMNS) + '|'
+    ]
+    for library, arms in found.items():
+        for arm, mine in arms.items():
+            lines.append(row(name, library, arm, mine))
     return '\n'.join(lines)
 
 
@@ -62,8 +81,8 @@ def row(study: str, library: str, arm: str, cells: list) -> str:
     shutil.copyfile(newest, log)
     values = [
         f'`configs/{library}/{config}`' + ''.join(
-            f' `{key}={value}`' for key, value in changes.items()
-            if len(str(value)) < 50),
+            f' `{key}={value if len(str(value)) < 50 else "..."}`'
+            for key, value in changes.items()),
         *(mean([cell[measure] for cell in cells]) for measure in MEASURES),
         f'[seed {cells[0]["seed"]}](model_zoo/{log.name})',
         ', '.join(f'{cell["seed"]} `{digest(folder)}`'

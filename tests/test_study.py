@@ -96,7 +96,7 @@ def test_a_study(tmp_path):
         line for line in text.splitlines() if '| with |' in line)
     assert re.search(r'\| 0\.\d{3}, 0\.\d{3} \| \d+ \|$', with_labels)
     assert (tables / 'differences.png').stat().st_size > 10000
-    assert '--seeds 0 1 2\n' in zoo
+    assert '--seeds 0 1 2 --libraries mmselfsup\n' in zoo
     for number, path in enumerate(after):
         target = tmp_path / f'{number}/published.pth'
         digest = publish(str(path.with_name('epoch_1.pth')), str(target))
