@@ -1,5 +1,12 @@
-"""How good the pseudo-labels of a study's cell are, by the true classes."""
+"""How good the pseudo-labels of a study's cell are, by the true classes.
+
+    python benchmarks/label_statistics.py STUDIES/LIBRARY/CONFIGURATION/SEED
+
+prints how good they could have been, had the bank been clustered otherwise.
+"""
 import statistics
+import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +20,7 @@ from torch.utils.data import Dataset
 
 from interclr_plugin.evaluation.checkpoint import load_state_dict
 from interclr_plugin.inter_image import OfflineKMeans
+from interclr_plugin.inter_image.kmeans import fit
 from interclr_plugin.report.clusters import read_bank
 
 QUERIES = 1000
@@ -93,6 +101,14 @@ def true_classes(dataset: Dataset) -> np.ndarray:
     ])
 
 
+def bank_and_classes(config: Config, checkpoint: str) -> tuple:
+    init_default_scope(config.default_scope)
+    dataset = DATASETS.build(
+        dict(config.train_dataloader.dataset, pipeline=[]))
+    return (read_bank(load_state_dict(checkpoint)),
+            torch.from_numpy(true_classes(dataset)))
+
+
 def shares_of_one_class(config: Config, checkpoint: str) -> tuple:
     """Tell how often the loss is right about a pair.
 
@@ -105,12 +121,7 @@ def shares_of_one_class(config: Config, checkpoint: str) -> tuple:
         query's true class. An image's latest key stands for its query; its
         own row, which may be drawn as its positive, is not counted.
     """
-    init_default_scope(config.default_scope)
-    bank = read_bank(load_state_dict(checkpoint))
-    classes = torch.from_numpy(
-        true_classes(
-            DATASETS.build(
-                dict(config.train_dataloader.dataset, pipeline=[]))))
+    bank, classes = bank_and_classes(config, checkpoint)
     generator = torch.Generator().manual_seed(0)
     sampler = MODELS.build({
         'type': 'PairSampler',
@@ -126,3 +137,52 @@ def shares_of_one_class(config: Config, checkpoint: str) -> tuple:
     negatives = classes[pairs.negatives] == truth.unsqueeze(1)
     return float(positives.float().mean()), float(
         negatives[pairs.valid].float().mean())
+
+
+def share_for(num_clusters: int, features: Tensor, classes: Tensor) -> float:
+    """Tell how often a positive would be right, were the bank cut anew.
+
+    Args:
+        num_clusters (int): Clusters of k-means; as many as images stands for
+            pairs of nearest neighbours, the most that clusters could know.
+        features (Tensor): (N, D) the bank.
+        classes (Tensor): (N,) true classes.
+
+    Returns:
+        float: The share of positives that have their query's true class.
+    """
+    generator = torch.Generator().manual_seed(0)
+    if num_clusters == len(features):
+        query = torch.randperm(len(features), generator=generator)[:QUERIES]
+        similarity = features[query] @ features.t()
+        similarity[torch.arange(len(query)), query] = -2
+        right = classes[similarity.argmax(1)] == classes[query]
+        return float(right.float().mean())
+    labels, _ = fit(features, num_clusters, generator)
+    table = torch.zeros(num_clusters, int(classes.max()) + 1)
+    table.index_put_((labels, classes), torch.ones(()), accumulate=True)
+    others = (table.sum(1, keepdim=True) - 1).clamp(min=1)
+    return float((table * (table - 1) / others).sum() / len(labels))
+
+
+def main(folders: list) -> None:
+    print('| images a cluster | share of one class: positives |')
+    print('| --- | --- |')
+    runs = []
+    for folder in map(Path, folders):
+        config, = folder.glob('*.py')
+        checkpoint, = folder.glob('epoch_*.pth')
+        bank, classes = bank_and_classes(
+            Config.fromfile(config), str(checkpoint))
+        runs.append((bank.features.float(), classes))
+    for size in (1000, 250, 125, 50, 25, 10, 5, 1):
+        shares = [
+            share_for(max(1, len(classes) // size), features, classes)
+            for features, classes in runs
+        ]
+        name = 'nearest neighbour alone' if size == 1 else size
+        print(f'| {name} | {statistics.mean(shares):.3f} |')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -17,7 +17,6 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'
 # A study of seconds: the real cells, smaller.
 PROGRAM = """
 import sys
-sys.path.insert(0, {path!r})
 import studies
 small = {{
     'optim_wrapper.type': 'BFloat16OptimWrapper',
@@ -45,9 +44,7 @@ Path({work_dir!r}, 'zoo.md').write_text(
 
 
 def run(work_dir, *seeds_and_options):
-    text = PROGRAM.format(
-        path=str(BENCHMARKS), work_dir=str(work_dir), more=seeds_and_options)
-    command(text)
+    command(PROGRAM.format(work_dir=str(work_dir), more=seeds_and_options))
     return {path: path.stat().st_mtime_ns
             for path in work_dir.glob('mmselfsup/*/*/result.json')}
 
@@ -55,11 +52,12 @@ def run(work_dir, *seeds_and_options):
 def command(text):
     run = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', text],
-        env=dict(os.environ, PYTHONPATH=str(BENCHMARKS.parent)),
+        env=dict(os.environ, PYTHONPATH=f'{BENCHMARKS.parent}:{BENCHMARKS}'),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True)
     assert run.returncode == 0, run.stdout[-4000:]
+    return run.stdout
 
 
 def test_a_study(tmp_path):
@@ -106,14 +104,16 @@ def test_a_study(tmp_path):
     assert len(live) == 2 and not (tmp_path / 'live/views').exists()
     # Both arms of a seed see the same views, and seeds differ.
     assert len(list((tmp_path / 'views').iterdir())) == 3
+    folders = [str(path.parent) for path in after]
+    said = command(f'import label_statistics as it; it.main({folders!r})')
+    assert re.search(r'\| 25 \| 0\.\d{3} \|\n', said)
+    assert re.search(r'\| nearest neighbour alone \| 0\.\d{3} \|\n', said)
 
 
 CHECKS = """
-import sys
-sys.path.insert(0, {path!r})
 import numpy as np
 import torch
-from label_statistics import TrueClasses, shares_of_one_class
+from label_statistics import TrueClasses, share_for, shares_of_one_class
 from mmengine.config import Config
 from study import BFloat16OptimWrapper, CONFIGS
 
@@ -157,6 +157,19 @@ others = [(labels == labels[i]).sum() - 1 for i in range(100)]
 expected = np.mean(np.divide(right, others))
 assert abs(positives - expected) < 0.1, (positives, expected)
 
+from interclr_plugin.inter_image.kmeans import fit
+features, truth = torch.tensor(rows).float(), torch.tensor(classes)
+labels = fit(features, 20, torch.Generator().manual_seed(0))[0].numpy()
+right = [(classes[labels == labels[i]] == classes[i]).sum() - 1
+         for i in range(100)]
+others = [max((labels == labels[i]).sum() - 1, 1) for i in range(100)]
+expected = np.mean(np.divide(right, others))
+assert abs(share_for(20, features, truth) - expected) < 1e-6
+hits = [classes[i] == classes[max((j for j in range(100) if j != i),
+                                  key=lambda j: rows[i] @ rows[j])]
+        for i in range(100)]
+assert abs(share_for(100, features, truth) - np.mean(hits)) < 1e-6
+
 for noise in (0., 0.3):
     given = TrueClasses(num_clusters=10, noise=noise)
     given.allocate(1500, 8)
@@ -174,4 +187,4 @@ for noise in (0., 0.3):
 
 def test_what_a_study_says_of_labels(tmp_path):
     """Without it the tables could explain a result by wrong shares."""
-    command(CHECKS.format(path=str(BENCHMARKS), work_dir=str(tmp_path)))
+    command(CHECKS.format(work_dir=str(tmp_path)))
