@@ -50,18 +50,23 @@ def study_part(name: str, work_dir: Path) -> str:
             found[library] = arms
     every = sorted({arm for arms in found.values() for arm in arms},
                    key=list(STUDIES[name]).index)
-    seeds = sorted({
-        cell['seed'] for arms in found.values() for mine in arms.values()
-        for cell in mine
-    })
-    command = f'python benchmarks/study.py {name} --seeds ' + ' '.join(
-        map(str, seeds))
-    if len(found) < len(LIBRARIES):
-        command += ' --libraries ' + ' '.join(found)
-    if len(every) < len(STUDIES[name]):
-        command += ' --arms ' + ' '.join(map(shlex.quote, every))
+    # Libraries that were run with the same seeds share a command.
+    same_seeds = {}
+    for library, arms in found.items():
+        seeds = sorted({cell['seed'] for mine in arms.values()
+                        for cell in mine})
+        same_seeds.setdefault(tuple(seeds), []).append(library)
+    commands = []
+    for seeds, libraries in same_seeds.items():
+        command = f'python benchmarks/study.py {name} --seeds ' + ' '.join(
+            map(str, seeds))
+        if len(libraries) < len(LIBRARIES):
+            command += ' --libraries ' + ' '.join(libraries)
+        if len(every) < len(STUDIES[name]):
+            command += ' --arms ' + ' '.join(map(shlex.quote, every))
+        commands.append(command)
     lines = [
-        f'## Study `{name}`', '', '```bash', command, '```', '',
+        f'## Study `{name}`', '', '```bash', *commands, '```', '',
         '| ' + ' | '.join(COLUMNS) + ' |', '| --- ' * len(COLUMNS) + '|'
     ]
     for library, arms in found.items():
