@@ -151,4 +151,14 @@ STUDIES['byol-weight'] = {
     'inter_weight=0.05': (_algorithm('byol'), {
         'model.inter_weight': 0.05
     }),
+    'neck of its own': (_algorithm('byol'), {
+        'model.inter_image.neck': {
+            'type': 'NonLinearNeck',
+            'in_channels': 128,
+            'hid_channels': 256,
+            'out_channels': 64,
+            'num_layers': 2,
+            'with_avg_pool': True,
+        }
+    }),
 }
