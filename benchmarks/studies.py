@@ -145,20 +145,17 @@ for _name in ALGORITHMS:
         'alone': _MOCO if _name == 'moco' else _alone,
         'with InterCLR': (_algorithm(_name), {}),
     }
-# BYOL's loss is bounded and small beside a cross-entropy over negatives.
-STUDIES['byol-weight'] = {
+# BYOL's branch has a neck of its own, which nothing would train alone.
+_SHARED = {'model.inter_image.neck': None}
+_BYOL = _algorithm('byol')
+STUDIES['byol']['alone'] = (_BYOL, {'model.inter_weight': 0.0, **_SHARED})
+# Why it has one. BYOL's loss is bounded and small beside a cross-entropy over
+# negatives.
+STUDIES['byol-neck'] = {
     **STUDIES['byol'],
-    'inter_weight=0.05': (_algorithm('byol'), {
-        'model.inter_weight': 0.05
-    }),
-    'neck of its own': (_algorithm('byol'), {
-        'model.inter_image.neck': {
-            'type': 'NonLinearNeck',
-            'in_channels': 128,
-            'hid_channels': 256,
-            'out_channels': 64,
-            'num_layers': 2,
-            'with_avg_pool': True,
-        }
+    'shared neck': (_BYOL, _SHARED),
+    'shared neck, inter_weight=0.05': (_BYOL, {
+        'model.inter_weight': 0.05,
+        **_SHARED
     }),
 }

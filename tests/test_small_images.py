@@ -56,6 +56,8 @@ def small(path, images, work_dir):
         'model.inter_image.sampler.num_negatives': 4,
         'default_hooks.checkpoint.interval': 1,
     })
+    if 'neck' in config.model.inter_image:  # BYOL's
+        config.model.inter_image.neck.in_channels = 32
     if 'queue_len' in config.model:
         config.model.queue_len = 32
     return config

@@ -11,7 +11,17 @@ custom_imports = dict(imports=['interclr_plugin'], allow_failed_imports=False)
 model = dict(
     type='InterCLR',
     algorithm='BYOL',
-    inter_image=dict(num_clusters=10000))
+    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # (benchmarks/README.md).
+    inter_image=dict(
+        num_clusters=10000,
+        neck=dict(
+            type='NonLinearNeck',
+            in_channels=2048,
+            hid_channels=4096,
+            out_channels=256,
+            num_layers=2,
+            with_avg_pool=True)))
 custom_hooks = [
     dict(type='MemoryBankHook'),
     dict(type='ExactResumeHook'),

@@ -20,6 +20,16 @@ model = dict(
         with_bias=True,
         with_last_bn=False,
         with_avg_pool=True),
+    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # (benchmarks/README.md).
+    inter_image=dict(
+        neck=dict(
+            type='NonLinearNeck',
+            in_channels=512,
+            hid_channels=1024,
+            out_channels=128,
+            num_layers=2,
+            with_avg_pool=True)),
     head=dict(
         type='LatentPredictHead',
         loss=dict(type='CosineSimilarityLoss'),

@@ -26,6 +26,16 @@ model = dict(
         with_bias=True,
         with_last_bn=False,
         with_avg_pool=True),
+    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # (benchmarks/README.md).
+    inter_image=dict(
+        neck=dict(
+            type='NonLinearNeck',
+            in_channels=128,
+            hid_channels=256,
+            out_channels=64,
+            num_layers=2,
+            with_avg_pool=True)),
     head=dict(
         type='LatentPredictHead',
         loss=dict(type='CosineSimilarityLoss'),

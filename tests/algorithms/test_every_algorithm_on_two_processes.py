@@ -28,7 +28,8 @@ def run(rank, folder):
             find_unused_parameters=True)
         config.default_hooks.checkpoint = None
         # torch has SyncBN, the default of some necks, for GPUs alone.
-        for part in (config.model.neck, config.model.head.get('predictor')):
+        for part in (config.model.neck, config.model.head.get('predictor'),
+                     config.model.inter_image.get('neck')):
             if part and part.type in ('NonLinearNeck', 'SwAVNeck'):
                 part.norm_cfg = dict(type='BN1d')
         runner = runner_of(config)
