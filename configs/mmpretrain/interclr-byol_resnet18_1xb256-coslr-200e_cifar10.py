@@ -4,8 +4,8 @@
 #       configs/mmpretrain/interclr-byol_resnet18_1xb256-coslr-200e_cifar10.py \
 #       --work-dir work_dirs/interclr_byol_cifar10 --gpus 1
 #
-# Add --cfg-options model.inter_weight=0 for BYOL alone. Trained by this
-# project for a few steps only: no score to expect yet.
+# Add --cfg-options model.inter_weight=0 model.inter_image.neck=None for BYOL
+# alone. Trained by this project for a few steps only: no score to expect yet.
 _base_ = '_base_/interclr_cifar10.py'
 
 model = dict(
@@ -20,7 +20,7 @@ model = dict(
         with_bias=True,
         with_last_bn=False,
         with_avg_pool=True),
-    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # A neck of the branch's own: on digits, sharing BYOL's did harm
     # (benchmarks/README.md).
     inter_image=dict(
         neck=dict(

@@ -4,7 +4,8 @@
 #       configs/mmpretrain/interclr-byol_resnet18_1xb64-coslr-50e_digits.py \
 #       --work-dir work_dirs/interclr_byol_digits --gpus 0
 #
-# Add --cfg-options model.inter_weight=0 for BYOL alone.
+# Add --cfg-options model.inter_weight=0 model.inter_image.neck=None for BYOL
+# alone.
 _base_ = '_base_/interclr_digits.py'
 
 model = dict(
@@ -26,7 +27,7 @@ model = dict(
         with_bias=True,
         with_last_bn=False,
         with_avg_pool=True),
-    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # A neck of the branch's own: on digits, sharing BYOL's did harm
     # (benchmarks/README.md).
     inter_image=dict(
         neck=dict(

@@ -11,7 +11,7 @@ custom_imports = dict(imports=['interclr_plugin'], allow_failed_imports=False)
 model = dict(
     type='InterCLR',
     algorithm='BYOL',
-    # A neck of the branch's own: shared with BYOL's, the branch does harm
+    # A neck of the branch's own: on digits, sharing BYOL's did harm
     # (benchmarks/README.md).
     inter_image=dict(
         num_clusters=10000,
