@@ -49,6 +49,9 @@ STUDIES = {
         'warmup_epochs=10': (_INTERCLR, {
             **_RELEASED, _HOOK + 'warmup_epochs': 10
         }),
+        'bank=dict(momentum=0.2)': (_INTERCLR, {
+            'model.inter_image.bank.momentum': 0.2
+        }),
     },
     # The paper's three findings.
     'findings': {
@@ -126,6 +129,12 @@ _CIFAR10_ARMS = {
     },
     'margin 0': {
         'model.inter_image.loss.margin': 0.0
+    },
+    'bank momentum 0.5': {
+        'model.inter_image.bank.momentum': 0.5
+    },
+    'bank momentum 0.2': {
+        'model.inter_image.bank.momentum': 0.2
     },
     'true classes': _true_classes(0.),
 }
