@@ -158,8 +158,7 @@ for _name in ALGORITHMS:
 _SHARED = {'model.inter_image.neck': None}
 _BYOL = _algorithm('byol')
 STUDIES['byol']['alone'] = (_BYOL, {'model.inter_weight': 0.0, **_SHARED})
-# Why it has one. BYOL's loss is bounded and small beside a cross-entropy over
-# negatives.
+# What it gives beside sharing BYOL's, also at a smaller weight.
 STUDIES['byol-neck'] = {
     **STUDIES['byol'],
     'shared neck': (_BYOL, _SHARED),
