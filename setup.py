@@ -1,41 +1,22 @@
 """Builds and installs the package; the tools' settings are in pyproject.toml.
 
-Beside the package a wheel carries ``interclr_plugin.pth``: the text of
-interclr_plugin/startup.py in one line, which Python runs when it starts.
+Nothing of OpenMMLab is required of every user: the libraries exist under two
+names (mmengine and onedl-mmengine, and so on) with the same modules, and a
+requirement of one name would write over the other. The extras name them, and
+importing the plugin says which line to run where none is there.
 """
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# After setuptools, which provides distutils where Python has none (3.12).
-from distutils.command.install_headers import install_headers  # isort: skip
-
 HERE = Path(__file__).resolve().parent
-STARTUP = 'interclr_plugin/startup.py'
 
-
-class InstallStartup(install_headers):
-    """Writes the startup file as a ``.pth`` file beside the package.
-
-    A header is what a regular and an editable wheel both install themselves
-    (of data files, an editable wheel installs none), and for both the folder
-    ``install_lib`` is the one that becomes site-packages.
-    """
-
-    def run(self):
-        folder = Path(self.get_finalized_command('install').install_lib)
-        target = folder / 'interclr_plugin.pth'
-        source = (HERE / STARTUP).read_text(encoding='utf-8') + '\nmain()\n'
-        self.mkpath(str(folder))
-        # One line that begins with "import" is what Python runs; a name space
-        # of its own, because it runs inside a function of the site module.
-        target.write_text(
-            f'import sys; exec({ascii(source)}, '
-            "{'__name__': 'interclr_plugin.startup'})\n",
-            encoding='ascii',
-        )
-        self.outfiles.append(str(target))
+# mmengine imports pkg_resources, which setuptools 81 left out (mmcv 3325).
+OPENMMLAB = ['mmengine>=0.10.7', 'setuptools>=65,<81']
+# mim asks for openxlab, whose later releases pin setuptools 60.2, which
+# cannot be imported on Python 3.12 (mim 242, 246).
+MIM = ['openmim>=0.3.9', 'openxlab<0.1']
 
 
 def version():
@@ -62,15 +43,28 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     python_requires='>=3.8',
-    install_requires=['mmengine>=0.10.7', 'numpy', 'torch>=2.1'],
+    install_requires=[
+        'jinja2', 'matplotlib', 'numpy', 'pillow', 'rich', 'scikit-learn',
+        'torch>=2.1', 'torchvision>=0.16'
+    ],
     extras_require={
-        'mmselfsup': ['mmselfsup>=1.0.0', 'mmcls>=1.0.0rc6', 'mmcv-lite<2.1'],
-        'mmpretrain': ['mmpretrain>=1.0.0', 'mmcv-lite>=2.0.0,<2.4'],
-        'evaluation': ['scikit-learn', 'matplotlib', 'rich'],
+        'mmselfsup': [
+            *OPENMMLAB, *MIM, 'mmselfsup>=1.0.0', 'mmcls>=1.0.0rc6',
+            'mmcv-lite<2.1'
+        ],
+        'mmpretrain': [
+            *OPENMMLAB, *MIM, 'mmpretrain>=1.0.0', 'mmcv-lite>=2.0.0,<2.4'
+        ],
+        'onedl': [
+            'onedl-mim>=0.5.1', 'onedl-mmcv>=2.3.6', 'onedl-mmengine>=0.10.12',
+            'onedl-mmpretrain>=1.3.6'
+        ],
         # Clusters a large data set faster on the CPU.
         'faiss': ['faiss-cpu'],
-        'report': ['jinja2', 'matplotlib', 'pillow', 'scikit-learn'],
-        'tests': ['pytest', 'hypothesis', 'ruff', 'scikit-learn'],
+        'tests': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
+    },
+    entry_points={
+        'console_scripts': ['interclr = interclr_plugin.__main__:main'],
     },
     packages=find_packages(include=['interclr_plugin', 'interclr_plugin.*']),
     # A plain path entry for editable installs, which static tools understand.
@@ -80,10 +74,9 @@ setup(
             '.mim/model-index.yml',
             '.mim/configs/**/*.py',
             '.mim/configs/**/*.yml',
+            '.mim/tools/*.py',
             'report/page.*',
         ],
     },
-    headers=[STARTUP],
-    cmdclass={'install_headers': InstallStartup},
     zip_safe=False,
 )

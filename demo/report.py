@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 import matplotlib
+from rich.box import MARKDOWN
 from rich.table import Table
 from training import Training
 
@@ -26,7 +27,8 @@ def table(rows: List[dict]) -> Table:
     Returns:
         Table: For rich to print.
     """
-    result = Table(title='Digits, top-1 accuracy on frozen features')
+    result = Table(
+        title='Digits, top-1 accuracy on frozen features', box=MARKDOWN)
     for heading in ('', 'kNN', 'linear', 'pre-training, seconds'):
         result.add_column(heading, justify='right' if heading else 'left')
     for row in rows:

@@ -31,7 +31,7 @@ CONFIGS = dict(
 NAMES = dict(moco='MoCo v2', interclr='InterCLR')
 INITIAL = 'random initial weights'
 # Seconds between two lines where no line can be redrawn.
-PAUSE = 10
+PAUSE = 90
 
 
 def parse_args() -> argparse.Namespace:
@@ -180,7 +180,8 @@ def main() -> int:
             scores = score_all(trainings, line, state)
             page = write_page(trainings, line, options.work_dir)
         finish(trainings, scores, state, options.work_dir, console)
-        console.print(f'Report: {page}')
+        console.print(f'{page} tells more; results.json and figure.png lie '
+                      'beside it.', soft_wrap=True)
     except TrainingError as error:
         console.print(str(error), soft_wrap=True, markup=False)
         return 1
@@ -217,8 +218,6 @@ def finish(trainings: List[Training], scores: dict, state: State,
         dict(state.data['settings'], results=rows, knn_over_epochs=knn))
     figure(work_dir / 'figure.png', trainings, knn)
     console.print(table(rows))
-    console.print(f"Written: {work_dir / 'results.json'}, "
-                  f"{work_dir / 'figure.png'}")
 
 
 if __name__ == '__main__':

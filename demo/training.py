@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
-from typing import Callable, Deque, Iterable, List, Optional
+from typing import Callable, Deque, Dict, Iterable, List, Optional
 
 from mmengine.config import Config
 
@@ -105,7 +105,11 @@ class Training:
             text=True,
             errors='replace',
             start_new_session=True,
-            env=dict(os.environ, PYTHONUNBUFFERED='1', **THREADS))
+            env=dict(
+                os.environ,
+                PYTHONUNBUFFERED='1',
+                **THREADS,
+                **home_for_mim(self.work_dir)))
         if self._stopped:  # between the start of run() and here
             self.stop()
         with self._process.stdout:
@@ -156,6 +160,29 @@ class Training:
                     report(epoch - 1 + step / steps,
                            f'epoch {epoch}/{self.epochs}')
         return tail
+
+
+def home_for_mim(work_dir: Path) -> Dict[str, str]:
+    """Make the folder that mim wants, before two of them do.
+
+    mim 0.3.9 makes ``~/.cache/mim`` when it is imported, with a check first:
+    of two that start together on a new machine one fails. Where the home
+    folder cannot be written to, mim gets another.
+
+    Args:
+        work_dir (Path): Of the training.
+
+    Returns:
+        dict[str, str]: Changes of the environment.
+    """
+    home = Path(os.path.expanduser('~'))
+    for home in (home, work_dir.resolve() / 'home'):
+        try:
+            (home / '.cache/mim').mkdir(parents=True, exist_ok=True)
+            return dict(HOME=str(home))
+        except OSError:
+            continue
+    return {}  # mim's own error says it better
 
 
 def epoch_of(checkpoint: Path) -> int:

@@ -1,0 +1,97 @@
+#!/bin/sh
+# Makes the environment of one set of versions, or brings it up to date:
+#   requirements/setup.sh STACK FOLDER
+# PYTHON names the interpreter; without it the first that fits is taken.
+set -eu
+stack=$1
+folder=$2
+case $stack in
+    classic) oldest=8 newest=11 ;;
+    *) oldest=10 newest=14 ;;
+esac
+log=$folder/setup.log
+
+# Prints "3.12.3 yes" for an interpreter, with "no" where it cannot make an
+# environment. A name on the PATH can be a shim that does not start.
+describe() {
+    "$1" -c 'import sys
+print(".".join(map(str, sys.version_info[:3])), end=" ")
+try:
+    import ensurepip, venv
+    print("yes")
+except ImportError:
+    print("no")' 2> /dev/null
+}
+
+# Sets `python`, or tells what was found, what is allowed and what to install.
+find_python() {
+    found=
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 \
+            python3.10 python3.9 python3.8}; do
+        about=$(describe "$name") || about=
+        [ -n "$about" ] || continue
+        version=${about% *}
+        minor=${version#3.}
+        minor=${minor%%.*}
+        if [ "${version%%.*}" = 3 ] && [ "$minor" -ge $oldest ] &&
+                [ "$minor" -le $newest ]; then
+            if [ "${about#* }" = yes ]; then
+                python=$name
+                return
+            fi
+            version="$version without venv"
+        fi
+        found="$found, $name is $version"
+    done
+    : "${found:=, ${PYTHON:-no Python 3} could not be started}"
+    cat >&2 <<END
+error: the $stack versions need Python 3.$oldest to 3.$newest with venv. Found: ${found#, }.
+  Debian, Ubuntu:  sudo apt install python3 python3-venv
+  macOS:           brew install python@3.13
+Name another interpreter: make setup PYTHON=/path/to/python3
+Other sets of versions: STACK=modern and STACK=onedl take Python 3.10 to 3.14,
+STACK=classic takes 3.8 to 3.11.
+END
+    exit 1
+}
+
+# Runs a step silently; a failed one tells its name and the end of its output.
+step() {
+    name=$1
+    shift
+    if ! "$@" >> "$log" 2>&1; then
+        echo "error: set-up failed at: $name. The end of $log:" >&2
+        tail -n 12 "$log" >&2
+        exit 1
+    fi
+}
+
+# Without the mark, what lies there is half finished, and with another
+# interpreter it is another environment: it is made anew.
+if [ ! -e "$folder/.ready" ] || [ -n "${PYTHON:-}" ] ||
+        ! "$folder/bin/python" -c '' 2> /dev/null; then
+    find_python
+    echo "Setting up $folder with $python, Python $version:" \
+        'a few minutes the first time'
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    step 'making the environment' "$python" -m venv "$folder"
+else
+    echo "Bringing $folder up to date"
+fi
+rm -f "$folder/.ready"
+: > "$log"
+pip() {
+    "$folder/bin/python" -m pip --disable-pip-version-check "$@"
+}
+step 'installing the packages' pip install --no-deps \
+    -r "requirements/$stack.txt"
+step 'installing what PyTorch asks for' pip install torch torchvision
+step 'installing interclr_plugin' pip install --no-deps --no-build-isolation \
+    -e .
+# mim 0.3.9 looks for a package beside its metadata, where an editable install
+# has none (mmpretrain 1885).
+packages=$("$folder/bin/python" -c \
+    'import sysconfig; print(sysconfig.get_path("purelib"))')
+ln -sfn "$PWD/interclr_plugin" "$packages/interclr_plugin"
+echo "${PYTHON:-}" > "$folder/.ready"
