@@ -18,7 +18,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from interclr_plugin.evaluation.checkpoint import load_state_dict
+from interclr_plugin.checkpoints import load_state_dict
 from interclr_plugin.inter_image import OfflineKMeans
 from interclr_plugin.inter_image.kmeans import fit
 from interclr_plugin.report.clusters import read_bank

@@ -14,7 +14,7 @@ from pathlib import Path
 from studies import STUDIES
 from study import CONFIGS, LIBRARIES, MEASURES, finished, mean, result_path
 
-from interclr_plugin.publish import publish
+from interclr_plugin.checkpoints import publish
 
 DOCS = CONFIGS.parent / 'docs'
 COLUMNS = ['configuration and changes', *MEASURES.values(), 'log',

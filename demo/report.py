@@ -7,7 +7,7 @@ from rich.box import MARKDOWN
 from rich.table import Table
 from training import Training
 
-from interclr_plugin.evaluation import load_state_dict
+from interclr_plugin.checkpoints import load_state_dict
 from interclr_plugin.report import cluster_sizes, read_scalars
 
 matplotlib.use('Agg')  # no display is needed

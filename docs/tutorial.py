@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import interclr_plugin
+from interclr_plugin.checkpoints import publish
 from interclr_plugin.evaluation import evaluate
-from interclr_plugin.publish import publish
 from interclr_plugin.report import read_scalars, write_report
 
 # %% What may be changed. The delivered configuration has 50 epochs.

@@ -15,12 +15,20 @@ A batch's way through it::
                                                  inter_image/label_updaters.py
     MemoryBankHook                               hooks/memory_bank_hook.py
         sizes and fills the bank, first clustering, cadences
+    monitors, alarms                             monitors/
+
+Around it: ``checkpoints`` reads and writes files of weights, ``evaluation``
+scores frozen features, ``report`` shows a run, ``commands`` are what a shell
+starts, ``upstream`` mends other packages. Imports point one way: commands,
+report; hooks, monitors; evaluation, algorithms; inter_image, datasets;
+checkpoints, distributed.
 """
-from . import algorithms, compat, datasets, hooks, inter_image
+from . import algorithms, datasets, hooks, inter_image, monitors, upstream
 from .version import __version__
 
-compat.mend()
+upstream.mend()
 
 __all__ = [
-    '__version__', 'algorithms', 'compat', 'datasets', 'hooks', 'inter_image'
+    '__version__', 'algorithms', 'datasets', 'hooks', 'inter_image',
+    'monitors', 'upstream'
 ]

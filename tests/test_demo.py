@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from interclr_plugin.evaluation import evaluate, load_state_dict
+from interclr_plugin.checkpoints import load_state_dict
+from interclr_plugin.evaluation import evaluate
 from interclr_plugin.report import cluster_sizes, read_scalars
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from doc_pages import DOCS, PAGES, ROOT, blocks
 from image_files import train_one_step, write_imagenet, write_images
 from mmengine.config import Config
 
-from interclr_plugin.publish import publish
+from interclr_plugin.checkpoints import publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 
@@ -38,7 +38,7 @@ CHANGED = {
     r'\bbenchmarks/monitors.py': f'{ROOT}/benchmarks/monitors.py',
     r'--baseline work_dirs/moco': '--baseline work_dirs/mine',
     # The page's one file is digits' ResNet-18 and ImageNet's ResNet-50.
-    r'(convert_0x old.pth |resnet50_.*)published.pth': r'\1published50.pth',
+    r'(convert old.pth |resnet50_.*)published.pth': r'\1published50.pth',
 }
 _TINY = ' '.join(f'{loader}_dataloader.{name}={value}'
                  for loader in ('train', 'val')

@@ -19,8 +19,8 @@ from sklearn.metrics import top_k_accuracy_score
 from small_run import CONFIGS, build_model
 
 import interclr_plugin.evaluation.multi_head_evaluator  # noqa: F401
+from interclr_plugin.checkpoints import publish
 from interclr_plugin.evaluation import evaluate
-from interclr_plugin.publish import publish
 
 BENCHMARKS = CONFIGS / 'benchmarks'
 FILES = sorted(BENCHMARKS.glob('**/*.py'))

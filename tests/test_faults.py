@@ -15,7 +15,7 @@ from mmengine.hooks import Hook
 from resumed_run import PROCESSES, run
 from small_run import NUM_IMAGES, runner_of, small_config
 
-from interclr_plugin.hooks.whole_checkpoint import last_whole_checkpoint
+from interclr_plugin.checkpoints.whole_checkpoint import last_whole_checkpoint
 
 STEPS = 6
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interclr_plugin.publish import publish
+from interclr_plugin.checkpoints import publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.matrix]
 BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'

@@ -1,16 +1,14 @@
 """How good frozen features are: kNN and linear top-1 accuracy.
 
-``python -m interclr_plugin.evaluation CONFIG CHECKPOINT`` prints what
+``python -m interclr_plugin evaluate CONFIG CHECKPOINT`` prints what
 :func:`evaluate` returns. The way through: :mod:`.benchmark` builds backbone
-and datasets from a configuration, :mod:`.checkpoint` reads the weights,
-:mod:`.features` extracts, :mod:`.probes` scores.
+and datasets from a configuration, :mod:`.features` extracts, :mod:`.probes`
+scores.
 """
 from .benchmark import evaluate
-from .checkpoint import load_state_dict
 from .features import extract_features
 from .probes import knn_accuracy, linear_accuracy
 
 __all__ = [
-    'evaluate', 'extract_features', 'knn_accuracy', 'linear_accuracy',
-    'load_state_dict'
+    'evaluate', 'extract_features', 'knn_accuracy', 'linear_accuracy'
 ]

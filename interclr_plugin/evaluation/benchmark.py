@@ -10,8 +10,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
+from ..checkpoints import load_backbone
 from ..datasets import centre_view
-from .checkpoint import load_backbone
 from .features import extract_features
 from .probes import knn_accuracy, linear_accuracy
 
@@ -62,6 +62,11 @@ def evaluate(config: Union[str, Config],
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)
+    lacks = [part for part in ('model', 'train_dataloader')
+             if part not in config]
+    if lacks:
+        raise ValueError(f'the configuration has no {" and no ".join(lacks)}. '
+                         'Name that of a pre-training.')
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     train = config.train_dataloader.dataset
     test = test_set(config, test_options)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets import to_model_inputs
-from ..extraction import extract
+from ..datasets.extraction import extract
 
 
 def extract_features(model: nn.Module,

@@ -9,7 +9,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 
-from .whole_checkpoint import require_whole_checkpoint
+from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 
 _KEY = 'random_states'
 _SAMPLER_KEY = 'sampler_seed'

@@ -4,20 +4,18 @@ from typing import Optional, Sequence
 import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 from mmengine.utils import ProgressBar
 from torch import nn
 
-from ..algorithms.inter_clr import InterCLRMixin
+from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 from ..datasets.centre_view import centre_view, to_model_inputs
+from ..datasets.extraction import extract
 from ..datasets.fingerprint import fingerprint, in_words
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
-from ..extraction import extract
 from ..inter_image import OfflineKMeans
-from .scalars import log_scalars
-from .whole_checkpoint import require_whole_checkpoint
+from ..runner import log_scalars, unwrap
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -250,26 +248,3 @@ class _Progress:
         if self.bar is not None:
             left = self.bar.task_num - self.bar.completed
             self.bar.update(min(done, left))
-
-
-def unwrap(runner: Runner, hook: str = 'MemoryBankHook') -> InterCLRMixin:
-    """Give the model without the wrapper of several processes.
-
-    Args:
-        runner (Runner): Whose model.
-        hook (str): Who asks, for the error.
-
-    Returns:
-        InterCLRMixin: The model that is trained.
-
-    Raises:
-        ValueError: If it is another kind of model.
-    """
-    model = runner.model.module if is_model_wrapper(
-        runner.model) else runner.model
-    if not isinstance(model, InterCLRMixin):
-        raise ValueError(
-            f'{hook} found a {type(model).__name__}; it goes with '
-            "model=dict(type='InterCLR', ...). Change model.type or remove "
-            'the hook from custom_hooks.')
-    return model

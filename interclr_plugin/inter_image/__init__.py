@@ -4,8 +4,9 @@ from .label_updaters import OfflineKMeans, OnlineKMeans
 from .margin_nce_loss import MarginNCELoss
 from .memory_bank import MemoryBank
 from .pair_sampler import PairSampler
+from .proposal import propose
 
 __all__ = [
     'InterImageBranch', 'MarginNCELoss', 'MemoryBank', 'OfflineKMeans',
-    'OnlineKMeans', 'PairSampler'
+    'OnlineKMeans', 'PairSampler', 'propose'
 ]

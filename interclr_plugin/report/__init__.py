@@ -1,6 +1,6 @@
 """A work directory as one HTML page: is it learning, and what does it see?
 
-``python -m interclr_plugin.report WORK_DIR`` writes what :func:`write_report`
+``python -m interclr_plugin report WORK_DIR`` writes what :func:`write_report`
 does. The way through: :mod:`.run` finds configuration and checkpoints,
 :mod:`.scalars` the log; :mod:`.verdict` judges; :mod:`.clusters` and
 :mod:`.pairs` choose images, which :mod:`.pictures` encodes; :mod:`.charts`

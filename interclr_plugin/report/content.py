@@ -9,10 +9,10 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.utils.data import Subset
 
-from ..evaluation import evaluate, extract_features, load_state_dict
+from ..checkpoints import load_backbone, load_state_dict
+from ..evaluation import evaluate, extract_features
 from ..evaluation.benchmark import FrozenModel
-from ..evaluation.checkpoint import load_backbone
-from ..hooks.measures import effective_rank
+from ..monitors.measures import effective_rank
 from . import charts, facts, sections
 from .clusters import cluster_sizes, read_bank
 from .pictures import Pictures

@@ -98,12 +98,12 @@ def command_line(words: List[str]) -> str:
     """Write a command down, paths below this folder or home shortened.
 
     Args:
-        words (list[str]): After ``python -m interclr_plugin.report``.
+        words (list[str]): After ``python -m interclr_plugin report``.
 
     Returns:
         str: For a shell.
     """
     shorter = [word.replace(os.getcwd() + os.sep, '') for word in words]
-    text = ' '.join(['python -m interclr_plugin.report'] +
+    text = ' '.join(['python -m interclr_plugin report'] +
                     [shlex.quote(word) for word in shorter])
     return text.replace(str(Path.home()) + os.sep, '~/')

@@ -44,7 +44,7 @@ train_dataloader = dict(
             dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
             dict(type='PackInputs'),
         ]))
-# What interclr_plugin.evaluation changes in the data set to get the test set.
+# What the command `evaluate` changes in the data set to get the test set.
 evaluation = dict(test=dict(split='test'))
 
 optim_wrapper = dict(

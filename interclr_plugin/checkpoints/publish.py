@@ -1,0 +1,48 @@
+"""Which weights of a checkpoint are handed on, in a small file.
+
+    python -m interclr_plugin publish epoch_200.pth published.pth
+    python -m interclr_plugin publish epoch_200.pth backbone.pth --backbone
+
+The first keeps the stock model and leaves out the memory bank
+(``inter_image.*``), the optimizer, the schedule, the log and the random
+states; it resumes nothing, and loads wherever the stock algorithm's does. The
+second keeps the backbone alone, its names without ``backbone.``.
+"""
+from .reading import load_state_dict
+from .weight_file import require_free, save
+
+_BACKBONE = 'backbone.'
+_BRANCH = 'inter_image.'
+
+
+def publish(source: str, target: str, *, backbone: bool = False) -> str:
+    """Write the weights of a checkpoint that others need.
+
+    Args:
+        source (str): File or URL of a checkpoint; nothing in it is run.
+        target (str): File to write.
+        backbone (bool): Only ``backbone.*``, under names without it.
+            Defaults to False: all weights but the branch's.
+
+    Returns:
+        str: SHA-256 of the written file.
+
+    Raises:
+        FileExistsError: ``target`` is there already.
+        FileNotFoundError: There is no ``source``.
+        ValueError: ``source`` holds no such weights.
+    """
+    require_free(target)
+    weights = {
+        name: value
+        for name, value in load_state_dict(source).items()
+        if not name.startswith(_BRANCH)
+    }
+    if backbone:
+        weights = {
+            name[len(_BACKBONE):]: value
+            for name, value in weights.items() if name.startswith(_BACKBONE)
+        }
+        if not weights:
+            raise ValueError(f'{source} has no weights named {_BACKBONE}*.')
+    return save(weights, target)

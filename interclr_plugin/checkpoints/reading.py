@@ -1,0 +1,115 @@
+"""How a checkpoint is read: its weights alone, and no code in it is run."""
+import pickle
+import types
+from typing import Any, Dict
+
+import torch
+from mmengine.fileio import get_local_path
+from mmengine.utils import digit_version
+from torch import Tensor, nn
+
+# What a state dict is made of. Storages are torch.load's own affair.
+_OF_TENSORS = {('collections', 'OrderedDict'),
+               ('torch._utils', '_rebuild_tensor_v2'),
+               ('torch._utils', '_rebuild_parameter')}
+
+
+def load_state_dict(path: str) -> Dict[str, Tensor]:
+    """Read the weights of a checkpoint, of this plugin or any other.
+
+    Args:
+        path (str): File or URL. Weights under ``state_dict``, as mmengine
+            saves them, or at the top.
+
+    Returns:
+        dict[str, Tensor]: Weights by name, on the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds no weights, or more than data.
+    """
+    with get_local_path(str(path)) as local:
+        try:
+            checkpoint = _read(local)
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # whatever the bytes of a file lead to
+            raise ValueError(
+                f'{path} is not a whole checkpoint: it was cut off, or is '
+                f'another kind of file ({error!r}). Name another one.'
+            ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, not '
+                         'the weights of a model. Name a checkpoint such as '
+                         'epoch_50.pth.')
+    weights = checkpoint.get('state_dict', checkpoint)
+    if not any(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f'{path} holds no weights, but {list(weights)[:5]}. '
+                         'Name a checkpoint such as epoch_50.pth.')
+    return weights
+
+
+def load_backbone(backbone: nn.Module, path: str) -> None:
+    """Fill a backbone with the ``backbone.*`` weights of a checkpoint.
+
+    Args:
+        backbone (nn.Module): Changed in place.
+        path (str): File or URL; further weights in it are left alone.
+
+    Raises:
+        ValueError: The weights are not those of this backbone.
+    """
+    prefix = 'backbone.'
+    state = load_state_dict(path)
+    weights = {
+        name[len(prefix):]: value
+        for name, value in state.items() if name.startswith(prefix)
+    }
+    try:
+        backbone.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f'{path} does not fit model.backbone of the configuration: it '
+            f'has {len(weights)} weights named backbone.*, others are '
+            f'{[name for name in state if not name.startswith(prefix)][:3]}. '
+            f'Use the configuration it was trained with. {error}') from error
+
+
+def _read(path: str) -> Dict[str, Any]:
+    if digit_version(torch.__version__) < digit_version('2.6.0'):
+        # Older releases refuse what mmengine stores beside the weights, and
+        # cannot be told that it is safe. It is skipped here, unread.
+        reader = types.SimpleNamespace(
+            __name__=__name__, Unpickler=_TensorUnpickler, load=_load_pickle)
+        return torch.load(path, map_location='cpu', pickle_module=reader)
+    try:
+        # upstream/mmengine.py has declared the classes that mmengine stores.
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path} holds objects that could run code, and only weights are '
+            "allowed. Save its 'state_dict' alone.") from error
+
+
+def _load_pickle(file: Any, **options: Any) -> Any:
+    return _TensorUnpickler(file, **options).load()
+
+
+class _TensorUnpickler(pickle.Unpickler):
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _OF_TENSORS:
+            return super().find_class(module, name)
+        return _Skipped
+
+
+class _Skipped:
+    """Stands for any other object; takes every step of unpickling."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def _ignore(self, *args: Any) -> None:
+        pass
+
+    __setstate__ = __setitem__ = append = extend = add = update = _ignore

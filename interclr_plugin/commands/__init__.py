@@ -1,0 +1,26 @@
+"""Which commands there are; each is imported only when it is asked for."""
+import argparse
+
+# How a user starts them.
+PROGRAM = 'python -m interclr_plugin'
+# By name, which is also the name of the command's module.
+COMMANDS = {
+    'propose': 'settings of the inter-image branch for a number of images',
+    'evaluate': 'kNN and linear top-1 accuracy of frozen features',
+    'report': 'one HTML page about a training: is it learning?',
+    'publish': 'a small file of a checkpoint, to hand on',
+    'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
+}
+
+
+def new_parser(name: str) -> argparse.ArgumentParser:
+    """Start the parser of a command.
+
+    Args:
+        name (str): One of ``COMMANDS``.
+
+    Returns:
+        ArgumentParser: With the command's help, and no arguments yet.
+    """
+    return argparse.ArgumentParser(
+        prog=f'{PROGRAM} {name}', description=COMMANDS[name])

@@ -1,0 +1,80 @@
+"""Features of a whole data set, in its order, without a trace left behind."""
+import random
+from contextlib import contextmanager
+from typing import Callable, Iterator
+
+import numpy as np
+import torch
+from mmengine import dist
+from mmengine.dataset import default_collate
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from ..distributed import shard
+
+
+def extract(dataset: Dataset,
+            model: nn.Module,
+            forward: Callable[[dict], Tensor],
+            *,
+            batch_size: int = 256,
+            num_workers: int = 0,
+            progress: Callable[[int], None] = lambda done: None) -> Tensor:
+    """Compute one feature per item, the items shared out over the processes.
+
+    The model runs in eval mode without gradients and is put back into its
+    mode afterwards; the random state is put back too, so that a run with an
+    extraction in it draws the same numbers as one without.
+
+    Args:
+        dataset (Dataset): n items that give one view each, such as
+            :func:`~interclr_plugin.datasets.centre_view`.
+        model (nn.Module): Whose mode is set.
+        forward (Callable): Takes a collated batch, gives (b, D).
+        batch_size (int): Items at once. Defaults to 256.
+        num_workers (int): Loading processes. Defaults to 0.
+        progress (Callable): Told how many items each batch had, times the
+            number of processes.
+
+    Returns:
+        Tensor: (n, D) float32 on the model's device, equal on all processes.
+    """
+    mine = shard(len(dataset))
+    part = Subset(dataset, range(mine.start, mine.stop))
+    loader = DataLoader(
+        part,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=default_collate)
+    rows = []
+    with _untouched_random_state(), _eval_mode(model), torch.no_grad():
+        for batch in loader:
+            rows.append(forward(batch).float())
+            progress(len(rows[-1]) * dist.get_world_size())
+    mine_rows = torch.cat(rows)
+    features = mine_rows.new_zeros(len(dataset), mine_rows.shape[1])
+    features[mine] = mine_rows
+    dist.all_reduce(features)
+    return features
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    training = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+@contextmanager
+def _untouched_random_state() -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

@@ -1,0 +1,12 @@
+"""What is measured while a model trains, and when a number is an alarm."""
+from .alarm_hook import AlarmHook
+from .cluster_monitor import ClusterMonitor
+from .label_monitor import LabelMonitor
+from .online_knn_hook import OnlineKNNHook
+from .pair_monitor import PairMonitor
+from .representation_monitor import RepresentationMonitor
+
+__all__ = [
+    'AlarmHook', 'ClusterMonitor', 'LabelMonitor', 'OnlineKNNHook',
+    'PairMonitor', 'RepresentationMonitor'
+]

@@ -1,0 +1,158 @@
+"""Warnings of what goes wrong in silence."""
+from typing import Dict, List, Optional
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ..algorithms.inter_clr import InterCLRMixin
+from ..runner import unwrap
+from . import alarms
+from .monitor import check_least
+from .representation_monitor import RepresentationMonitor
+
+# Labels have had time to settle: this share of the run, and these epochs.
+_LATE, _LATE_EPOCHS = 0.8, 20
+# Steps that are judged together; an epoch's where it is shorter.
+_WINDOW = 200
+
+
+@HOOKS.register_module()
+class AlarmHook(Hook):
+    """Warn of a training that fails without an error.
+
+    It looks at what is logged anyway and warns once for each cause, with what
+    was seen, why it may be and what to change. When a cause is gone it says
+    so, and would warn again. After a resume, what still holds is told again.
+
+    - collapse: features of different images become equal. Needs
+      :class:`RepresentationMonitor`.
+    - one cluster: it holds most images.
+    - restless labels: most labels still change when their image is seen, in
+      the last fifth of a run and from its 20th epoch on.
+    - dead inter-image loss: it is 0, does not move, or stays at the value
+      that features without any information give.
+
+    Args:
+        interval (int): Steps between two looks. Defaults to 50.
+        grace_epochs (float): Nothing is said in so many epochs at the start:
+            to an untrained network all images look much alike. Defaults to 1.
+        min_relative_std (float): Collapse below this
+            ``representation/relative_std``. Defaults to 0.05.
+        min_effective_rank (float): Collapse below this
+            ``representation/effective_rank``. Defaults to 2.
+        max_largest (float): Share of all images that the largest cluster may
+            have beyond its even share 1 / C. Defaults to 0.5.
+        max_change_ratio (float): Mean ``change_ratio`` that labels may have
+            late in the run. Defaults to 0.8.
+
+    Raises:
+        ValueError: If an argument is below its least value.
+    """
+
+    # After the monitors, before LoggerHook.
+    priority = 55
+
+    def __init__(self,
+                 *,
+                 interval: int = 50,
+                 grace_epochs: float = 1.,
+                 min_relative_std: float = 0.05,
+                 min_effective_rank: float = 2.,
+                 max_largest: float = 0.5,
+                 max_change_ratio: float = 0.8) -> None:
+        check_least(self, 'interval', interval, 1)
+        for name, value in (('grace_epochs', grace_epochs),
+                            ('min_relative_std', min_relative_std),
+                            ('min_effective_rank', min_effective_rank),
+                            ('max_largest', max_largest),
+                            ('max_change_ratio', max_change_ratio)):
+            check_least(self, name, value, 0)
+        self.interval = interval
+        self.grace_epochs = grace_epochs
+        self.least = {
+            'representation/relative_std': min_relative_std,
+            'representation/effective_rank': min_effective_rank
+        }
+        self.max_largest = max_largest
+        self.max_change_ratio = max_change_ratio
+        self._told: List[str] = []
+
+    def before_train(self, runner: Runner) -> None:
+        if not any(isinstance(h, RepresentationMonitor) for h in runner.hooks):
+            runner.logger.warning(
+                'AlarmHook notices a collapse only with '
+                "dict(type='RepresentationMonitor') in custom_hooks.")
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Look, and warn of what was not told yet."""
+        step = runner.iter + 1
+        grace = self.grace_epochs * len(runner.train_dataloader)
+        if step <= grace or not self.every_n_train_iters(
+                runner, self.interval):
+            return
+        found = self.causes(runner)
+        for name, text in found.items():
+            if name not in self._told:
+                runner.logger.warning(f'Step {step}: {text}')
+        for name in self._told:
+            if name not in found:
+                runner.logger.info(
+                    f'Step {step}: the alarm "{name}" no longer holds.')
+        self._told = list(found)
+
+    def causes(self, runner: Runner) -> Dict[str, str]:
+        """Look for what is wrong at the moment.
+
+        Args:
+            runner (Runner): Of the training.
+
+        Returns:
+            dict[str, str]: Texts of warnings by the names of the causes.
+        """
+        model = unwrap(runner, 'AlarmHook')
+        branch = model.inter_image
+        history = {
+            name: values.data[0]
+            for name, values in runner.message_hub.log_scalars.items()
+        }
+        last = {
+            name: history[f'train/{name}'][-1]
+            for name in (*self.least, 'clusters/largest')
+            if f'train/{name}' in history
+        }
+        found = {'collapse': alarms.collapse(last, self.least)}
+        if 'clusters/largest' in last:
+            found['one cluster'] = alarms.one_cluster(
+                last['clusters/largest'], branch.num_images,
+                branch.labels.num_clusters, self.max_largest)
+        step, epoch = runner.iter + 1, len(runner.train_dataloader)
+        window = min(_WINDOW, epoch)
+        ratios = history.get('train/change_ratio', np.empty(0))[-window:]
+        if step >= max(_LATE * runner.max_iters, _LATE_EPOCHS * epoch):
+            found['restless labels'] = alarms.restless_labels(
+                ratios, self.max_change_ratio, step / runner.max_iters)
+        losses = history.get('train/inter_loss', np.empty(0))[-window:]
+        if len(losses) == window:
+            found['dead inter-image loss'] = alarms.dead_loss(
+                losses, _chances(model), model.inter_weight)
+        return {name: text for name, text in found.items() if text}
+
+
+def _chances(model: InterCLRMixin) -> List[float]:
+    # All similarities equal: with the arc margin it matters to what.
+    branch = model.inter_image
+    size = 1, branch.sampler.num_negatives
+    negatives = torch.zeros(size, device=branch.bank.features.device)
+    with torch.no_grad():
+        return [
+            model.inter_weight *
+            float(branch.loss(like[:, 0], like, like < 2))
+            for like in (negatives, negatives + 1)
+        ]

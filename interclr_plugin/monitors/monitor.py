@@ -1,0 +1,96 @@
+"""What all monitors share: when they measure."""
+from typing import Dict, Optional
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from ..inter_image import InterImageBranch
+from ..runner import log_scalars, unwrap
+
+
+class Monitor(Hook):
+    """Measure something now and then, and change nothing.
+
+    A monitor draws from generators of its own and writes to no buffer: a run
+    with it gives the same weights, bit by bit, as one without.
+
+    Args:
+        interval (int): Steps, or epochs for a monitor whose ``by_epoch`` is
+            True, between two measurements.
+
+    Raises:
+        ValueError: If ``interval`` is below 1.
+    """
+
+    # After MemoryBankHook has moved the labels, before LoggerHook.
+    priority = 'NORMAL'
+    by_epoch = False
+
+    def __init__(self, *, interval: int) -> None:
+        check_least(self, 'interval', interval, 1)
+        self.interval = interval
+
+    def measure(self, runner: Runner, model: nn.Module,
+                branch: InterImageBranch) -> Dict[str, float]:
+        """Measure; on every process at the same step.
+
+        Args:
+            runner (Runner): Of the training.
+            model (nn.Module): Without a wrapper.
+            branch (InterImageBranch): The model's, with labels.
+
+        Returns:
+            dict: Values by their names in the log.
+        """
+        raise NotImplementedError
+
+    def is_due(self, runner: Runner) -> bool:
+        """Tell whether the step in progress is one to measure at.
+
+        Args:
+            runner (Runner): Of the training.
+
+        Returns:
+            bool: By epochs, the last step of the run is one too.
+        """
+        if not self.by_epoch:
+            return self.every_n_train_iters(runner, self.interval)
+        step = runner.iter + 1
+        return step == runner.max_iters or is_nth_epoch_s_end(
+            runner, self.interval)
+
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: Optional[dict] = None,
+                         outputs: Optional[dict] = None) -> None:
+        if not self.is_due(runner):
+            return
+        model = unwrap(runner, type(self).__name__)
+        if not model.inter_image.ready:
+            return  # there are no labels yet
+        with torch.no_grad():
+            values = self.measure(runner, model, model.inter_image)
+        log_scalars(runner, values)
+
+
+def is_nth_epoch_s_end(runner: Runner, interval: int = 1) -> bool:
+    """Tell whether the step in progress ends every n-th epoch.
+
+    Args:
+        runner (Runner): Of the training, by epochs or by steps.
+        interval (int): n. Defaults to 1.
+
+    Returns:
+        bool: In terms of passes over the data, also where a run counts steps.
+    """
+    return (runner.iter + 1) % (interval * len(runner.train_dataloader)) == 0
+
+
+def check_least(hook: Hook, name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ValueError(
+            f'{name}={value} must be at least {least}. Change '
+            f"dict(type='{type(hook).__name__}', {name}=...).")

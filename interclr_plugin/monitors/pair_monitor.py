@@ -1,0 +1,77 @@
+"""What the positives and negatives of a step are like."""
+from typing import Dict
+
+import torch
+from mmengine import dist
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from ..inter_image import InterImageBranch, MarginNCELoss
+from ..runner import unwrap
+from .measures import hardest_share
+from .monitor import Monitor
+
+
+@HOOKS.register_module()
+class PairMonitor(Monitor):
+    """Log how similar the pairs of a step are, over all processes.
+
+    ``pairs/positive_similarity`` and ``pairs/negative_similarity``, mean
+    cosines with the queries; ``pairs/hardest_share``, how much of the
+    gradient of an image's negatives comes from the most similar hundredth of
+    them (at least one).
+
+    It listens to what the branch's loss is given, in the steps that are
+    measured alone: nothing is computed twice. Steps without inter-image loss
+    (warm-up) have no pairs, and log nothing.
+
+    Args:
+        interval (int): Steps between two measurements. Defaults to 50.
+
+    Raises:
+        ValueError: If ``interval`` is below 1.
+    """
+
+    def __init__(self, *, interval: int = 50) -> None:
+        super().__init__(interval=interval)
+        self._sums = None
+
+    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Listen to the loss, for this step alone."""
+        if self.is_due(runner):
+            branch = unwrap(runner, type(self).__name__).inter_image
+            self._sums = 0
+            self._tap = branch.loss.register_forward_pre_hook(self._listen)
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        if self.is_due(runner):
+            self._tap.remove()
+        super().after_train_iter(runner, *args, **kwargs)
+
+    def measure(self, runner: Runner, model: nn.Module,
+                branch: InterImageBranch) -> Dict[str, float]:
+        if not isinstance(self._sums, Tensor):
+            return {}
+        dist.all_reduce(self._sums)
+        positive, queries, negative, slots, hardest, with_negatives = \
+            self._sums.tolist()
+        values = {'pairs/positive_similarity': positive / queries}
+        if slots:
+            values['pairs/negative_similarity'] = negative / slots
+            values['pairs/hardest_share'] = hardest / with_negatives
+        return values
+
+    def _listen(self, loss: MarginNCELoss, given: tuple) -> None:
+        # Called for each part of the batch, where it comes in parts.
+        with torch.no_grad():
+            positive, negatives, valid = given
+            hardest = hardest_share(negatives, valid, loss.temperature)
+            self._sums = self._sums + torch.stack([
+                positive.sum(),
+                torch.ones_like(positive).sum(),
+                negatives[valid].sum(),
+                valid.sum().float(),
+                hardest.sum(),
+                valid.any(1).sum().float(),
+            ]).double()

@@ -1,0 +1,51 @@
+"""What a hook or a monitor takes from a Runner, and what it gives to it."""
+from typing import Dict
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from .algorithms.inter_clr import InterCLRMixin
+
+
+def unwrap(runner: Runner, hook: str = 'MemoryBankHook') -> InterCLRMixin:
+    """Give the model without the wrapper of several processes.
+
+    Args:
+        runner (Runner): Whose model.
+        hook (str): Who asks, for the error.
+
+    Returns:
+        InterCLRMixin: The model that is trained.
+
+    Raises:
+        ValueError: If it is another kind of model.
+    """
+    model = runner.model.module if is_model_wrapper(
+        runner.model) else runner.model
+    if not isinstance(model, InterCLRMixin):
+        raise ValueError(
+            f'{hook} found a {type(model).__name__}; it goes with '
+            "model=dict(type='InterCLR', ...). Change model.type or remove "
+            'the hook from custom_hooks.')
+    return model
+
+
+def log_scalars(runner: Runner, values: Dict[str, float]) -> None:
+    """Show measured values in the log and in every visualisation backend.
+
+    mmengine's log shows the last value that it was given, at steps of its
+    own, and possibly never the last one of a run; so the backends get each
+    value at once too, at the step where it was measured.
+
+    Args:
+        runner (Runner): Of the training, at the end of a step.
+        values (dict): By name; not with "loss" or "time" in it, of which the
+            log would show a mean over steps.
+    """
+    if not values:
+        return
+    runner.message_hub.update_scalars(
+        {f'train/{name}': value
+         for name, value in values.items()})
+    runner.visualizer.add_scalars(
+        values, step=runner.iter + 1, file_path=f'{runner.timestamp}.json')

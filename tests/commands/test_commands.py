@@ -1,0 +1,132 @@
+"""The one door: what each command takes and prints, and how errors end."""
+import json
+import subprocess
+import sys
+
+import pytest
+from doc_pages import ROOT
+from fresh_process import run_python
+from stock_moco import moco, trained
+
+from interclr_plugin.__main__ import main
+from interclr_plugin.commands import COMMANDS
+from interclr_plugin.evaluation import evaluate
+from interclr_plugin.inter_image import propose
+
+
+def test_every_command_has_a_line_and_a_module(capsys):
+    """Without it a command could be there and nobody be told, or be told
+    and not be there."""
+    main(['--help'])
+    said = capsys.readouterr().out
+    for name, line in COMMANDS.items():
+        assert f'{name:<10}{line}' in said
+        with pytest.raises(SystemExit) as left:
+            main([name, '--help'])
+        assert left.value.code == 0
+        assert f'interclr_plugin {name} ' in capsys.readouterr().out
+
+
+def test_the_list_imports_no_command(tmp_path):
+    """Without it `--help` would wait for packages that one command needs."""
+    run_python(
+        """
+from interclr_plugin.__main__ import main
+main(['--help'])
+from interclr_plugin.commands import COMMANDS
+loaded = {f'interclr_plugin.commands.{name}' for name in COMMANDS}
+assert not loaded & set(sys.modules), loaded & set(sys.modules)
+assert 'interclr_plugin.report' not in sys.modules
+""",
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize('words', [[], ['evaluation', 'a.py'],
+                                   ['publish'], ['propose', 'many']])
+def test_a_wrong_line_ends_with_code_2(words, capsys):
+    """Without it a script could go on after a slip in its command."""
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+    assert 'error: ' in capsys.readouterr().err
+
+
+CONFIG = """
+default_scope = 'mmpretrain'
+model = dict(backbone=dict(type='Nothing'))
+train_dataloader = dict(dataset=dict(type='Digits', pipeline=[]))
+evaluation = dict(test=dict(split='test'))
+"""
+
+
+@pytest.mark.parametrize('text, said', [
+    (None, '.*config.py'),
+    ('model = dict(', '.*config.py: .*(never closed|unexpected EOF)'),
+    (CONFIG, 'Nothing is not in the .* registry'),
+    ("custom_imports = dict(imports=['nobody_s_package'])",
+     '.*nobody_s_package'),
+    ("_base_ = 'nobody::a/b.py'", '.*config.py: .*to load nobody config'),
+    ("default_scope = 'mmpretrain'", '.*has no model and no train_dataloader'),
+])
+def test_a_bad_configuration_ends_in_a_sentence(text, said, tmp_path):
+    """Without it a slip in a configuration could end in a traceback."""
+    path = tmp_path / 'config.py'
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SystemExit, match=f'^error: {said}'):
+        main(['evaluate', str(path)])
+
+
+def test_command_line_gives_the_same_numbers(tmp_path):
+    """Without it the table of a user could differ from that of the tests."""
+    scope = 'mmselfsup'
+    _, checkpoint = trained(scope, tmp_path / 'x.pth')
+    config = moco(scope)
+    config.custom_imports = dict(
+        imports=['interclr_plugin'], allow_failed_imports=False)
+    config.dump(str(tmp_path / 'config.py'))
+    out = tmp_path / 'result.json'
+    command = [
+        sys.executable, '-m', 'interclr_plugin', 'evaluate',
+        str(tmp_path / 'config.py'), checkpoint, '--out',
+        str(out), '--device', 'cpu', '--test-options', 'split=test',
+        'indices=50', '--cfg-options',
+        'train_dataloader.dataset.indices=200'
+    ]
+    printed = subprocess.run(
+        command,
+        check=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True).stdout
+    config.train_dataloader.dataset.indices = 200
+    expected = evaluate(
+        config,
+        checkpoint,
+        device='cpu',
+        test_options=dict(split='test', indices=50))
+    assert json.loads(out.read_text()) == expected
+    assert expected['num_train'] == 200 and expected['num_test'] == 50
+    table = dict(line.rsplit(None, 1) for line in printed.splitlines())
+    assert float(table['kNN top-1']) == round(expected['knn'], 4)
+    assert float(table['linear top-1']) == round(expected['linear'], 4)
+
+
+def test_the_printed_lines_are_python(capsys):
+    """Without it the lines could not be copied into a configuration."""
+    main(['propose', '50000', '--feat-dim', '64'])
+    printed = capsys.readouterr().out
+    assert '12.8 MB at width 64' in printed
+    found = eval(f'dict({printed})')
+    assert found == dict(inter_image=propose(50000))
+
+
+@pytest.mark.parametrize('arguments, said', [
+    (['3'], 'num_images=3'),
+    (['50', '--feat-dim', '0'], 'feat_dim=0'),
+])
+def test_too_small_numbers_are_named(arguments, said):
+    """Without it the branch's own error would name other settings."""
+    with pytest.raises(SystemExit, match=said):
+        main(['propose', *arguments])

@@ -1,0 +1,176 @@
+"""Configurations, resuming and inherited loaders of mmengine."""
+import io
+import subprocess
+import types
+
+import numpy as np
+import pytest
+import torch
+from fresh_process import run_python
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from mmengine.utils import digit_version
+
+from interclr_plugin.upstream import mmengine
+
+OLD_TORCH = digit_version(torch.__version__) < digit_version('2.6.0')
+weights_only = pytest.mark.skipif(
+    OLD_TORCH, reason='this torch does not load with weights_only by itself'
+)
+
+
+# find_own_configs
+
+
+def test_configs_are_found_from_a_source_tree(tmp_path):
+    (tmp_path / 'child.py').write_text(
+        "_base_ = 'interclr_plugin::mmselfsup/"
+        "moco_resnet18_1xb64-coslr-50e_digits.py'\n"
+    )
+    run_python(
+        """
+import interclr_plugin
+from mmengine.config import Config
+print(Config.fromfile('child.py').model.type)
+""",
+        tmp_path,
+    )
+
+
+def test_another_mmengine_is_left_alone():
+    config = types.SimpleNamespace(Config=types.SimpleNamespace())
+    mmengine.teach_mmengine(config)
+    assert not vars(config.Config)
+
+
+# allow_resume
+
+
+class _Model(BaseModel):
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def forward(self, *inputs, mode='tensor'):
+        # A float and an integer are logged: arrays of both kinds are stored.
+        return dict(loss=self.layer(torch.stack(inputs)).mean())
+
+
+def _runner(work_dir, epochs):
+    return Runner(
+        model=_Model(),
+        work_dir=str(work_dir),
+        train_dataloader=dict(
+            batch_size=2,
+            dataset=[torch.full((2,), float(i)) for i in range(8)],
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+        param_scheduler=dict(type='CosineAnnealingLR', by_epoch=True),
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
+        custom_hooks=[dict(type='EMAHook')],
+        resume=True,
+        cfg=Config(dict()),
+        experiment_name=f'{work_dir.parent.name}_{epochs}',
+    )
+
+
+def test_a_run_resumes(tmp_path):
+    work_dir = tmp_path / 'run'
+    first = _runner(work_dir, 1)
+    first.train()
+    losses = first.message_hub.get_scalar('train/loss').data[0]
+    second = _runner(work_dir, 2)
+    second.train()
+    assert (second.epoch, second.iter) == (2, 8)
+    resumed = second.message_hub.get_scalar('train/loss').data[0]
+    np.testing.assert_array_equal(resumed[:len(losses)], losses)
+    assert len(resumed) == 2 * len(losses)
+
+
+def _reload(value, replace=(b'', b'')):
+    """Through a checkpoint in the old format, whose bytes can be changed."""
+    file = io.BytesIO()
+    torch.save(value, file, _use_new_zipfile_serialization=False)
+    return torch.load(io.BytesIO(file.getvalue().replace(*replace)))
+
+
+@pytest.mark.parametrize('values', [[0.5, 1.5], [1, 2]], ids=['float', 'int'])
+@pytest.mark.parametrize(
+    'written', [b'numpy.core.multiarray', b'numpy._core.multiarray']
+)
+def test_a_buffer_of_either_numpy_is_loaded(values, written):
+    here = np.empty(0).__reduce__()[0].__module__.encode()
+    if written != here and OLD_TORCH:
+        pytest.skip('here Python itself must find what the other numpy named')
+    loaded = _reload(HistoryBuffer(values, [1, 1]), (here, written))
+    np.testing.assert_array_equal(loaded.data[0], values)
+    assert loaded.data[0].dtype == np.array(values).dtype
+    assert loaded.statistics('mean') == np.mean(values)
+    assert _reload(np.float64(0.5), (here, written)) == 0.5
+
+
+class _Getattr:
+    """Asks, when it is loaded, for an attribute that nothing may ask for."""
+
+    def __init__(self, *args):
+        self.args = args
+
+    def __reduce__(self):
+        return getattr, self.args
+
+
+@weights_only
+@pytest.mark.parametrize(
+    'args', [(HistoryBuffer, '__init__'), (np.ndarray, 'tofile')], ids=str
+)
+def test_weights_only_stays_on(args):
+    with pytest.raises(Exception, match='attribute|allowed'):
+        _reload(_Getattr(*args))
+    with pytest.raises(Exception, match='allowed global|unsupported GLOBAL'):
+        _reload(subprocess.run)
+
+
+def test_an_older_torch_is_left_alone(monkeypatch):
+    added = []
+    monkeypatch.setattr(torch, '__version__', '2.5.1+cpu')
+    monkeypatch.setattr(
+        torch.serialization, 'add_safe_globals', added.append, raising=False
+    )
+    mmengine.allow_resume()
+    assert not added
+
+
+@weights_only
+def test_who_allows_more_keeps_it(monkeypatch):
+    added = []
+    monkeypatch.setattr(
+        torch.serialization, 'get_safe_globals', lambda: [getattr]
+    )
+    monkeypatch.setattr(
+        torch.serialization, 'add_safe_globals', added.extend
+    )
+    mmengine.allow_resume()
+    assert added
+    assert mmengine._statistic not in {
+        item[0] for item in added if isinstance(item, tuple)
+    }
+
+
+def test_an_inherited_loader_stacks_its_batches():
+    """Without it no training would start whose stock configuration was
+    inherited by name, as the README does."""
+    from mmengine.runner import Runner
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=[torch.zeros(3), torch.ones(3)],
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='default_collate', _scope_='mmselfsup')))
+    batch, = loader
+    assert batch.tolist() == [[0] * 3, [1] * 3]
