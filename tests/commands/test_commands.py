@@ -6,6 +6,7 @@ import sys
 import pytest
 from doc_pages import ROOT
 from fresh_process import run_python
+from libraries import FIRST
 from stock_moco import moco, trained
 
 from interclr_plugin.__main__ import main
@@ -80,7 +81,7 @@ def test_a_bad_configuration_ends_in_a_sentence(text, said, tmp_path):
 
 def test_command_line_gives_the_same_numbers(tmp_path):
     """Without it the table of a user could differ from that of the tests."""
-    scope = 'mmselfsup'
+    scope = FIRST
     _, checkpoint = trained(scope, tmp_path / 'x.pth')
     config = moco(scope)
     config.custom_imports = dict(

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from mmengine.config import Config
+from libraries import FIRST, one_of_them
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 from report_page import Page, report_on_small_runs
@@ -42,10 +43,7 @@ class UnlabelledDigits(Digits):
 
 @pytest.fixture(
     scope='module',
-    params=[
-        'mmselfsup',
-        pytest.param('mmpretrain', marks=pytest.mark.matrix),
-    ])
+    params=one_of_them())
 def written(request, tmp_path_factory):
     return report_on_small_runs(request.param,
                                 tmp_path_factory.mktemp('report'))
@@ -203,7 +201,7 @@ def test_images_without_labels(tmp_path):
     """Without it most real data sets would end in an error, or in an
     accuracy that was never measured."""
     config = small_config(
-        'mmselfsup',
+        FIRST,
         tmp_path,
         train_dataloader__dataset__type='UnlabelledDigits')
     runner_of(config).train()
