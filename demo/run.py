@@ -26,8 +26,8 @@ from interclr_plugin.report.facts import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = dict(
-    moco='moco_resnet18_1xb64-coslr-50e_digits.py',
-    interclr='interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+    moco='moco_resnet18_1xb64-coslr-50e_digits_{}.py',
+    interclr='interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py')
 NAMES = dict(moco='MoCo v2', interclr='InterCLR')
 INITIAL = 'random initial weights'
 # Seconds between two lines where no line can be redrawn.
@@ -158,7 +158,7 @@ def main() -> int:
         Training(
             NAMES[key],
             scope=options.scope,
-            config=configs / CONFIGS[key],
+            config=configs / CONFIGS[key].format(options.scope),
             work_dir=options.work_dir / key,
             epochs=options.epochs,
             seed=options.seed) for key in CONFIGS

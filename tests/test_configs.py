@@ -69,7 +69,8 @@ def test_the_model_index_lists_every_file():
 @pytest.mark.parametrize('scope', ['mmselfsup', 'mmpretrain'])
 def test_the_imagenet_file_is_the_released_recipe(scope):
     """Without it `num_clusters` alone might not give the released sizes."""
-    path = CONFIGS / scope / 'interclr-moco_resnet50_8xb32-coslr-200e_in1k.py'
+    path = CONFIGS / scope / (
+        f'interclr-moco_resnet50_8xb32-coslr-200e_in1k_{scope}.py')
     assert len(path.read_text().splitlines()) < 40
     config, _ = read(path)
     model = build_model(config, scope)
@@ -141,7 +142,8 @@ def test_the_readme_s_own_algorithm(scope, monkeypatch):
             return dict(loss=(first - second).square().mean())
 
     config = Config.fromfile(
-        CONFIGS / scope / 'interclr-simsiam_resnet18_1xb64-coslr-50e_digits.py'
+        CONFIGS / scope /
+        f'interclr-simsiam_resnet18_1xb64-coslr-50e_digits_{scope}.py'
     )
     del config.model['head'], config.model['data_preprocessor']
     config.model.algorithm = 'MyAlgorithm'

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 2
-CONFIG = 'configs/mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+CONFIG = 'configs/mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'
 
 
 def start(work_dir, *options):

@@ -23,7 +23,7 @@ from interclr_plugin.upstream.tools import stock_tool
 BENCHMARKS = CONFIGS / 'benchmarks'
 FILES = sorted(BENCHMARKS.glob('**/*.py'))
 STOCK = Path(stock_tool('mmselfsup', 'train') or 'no/tools/train.py').parents[1]
-PRETRAINING = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+PRETRAINING = 'interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py'
 # What `mim train` runs.
 TRAIN = dict(
     mmselfsup=stock_tool('mmcls', 'train'),
@@ -67,7 +67,7 @@ def published(model, path, prefix=''):
 
 @pytest.fixture
 def checkpoint(scope, tmp_path):
-    config = Config.fromfile(CONFIGS / scope / PRETRAINING)
+    config = Config.fromfile(CONFIGS / scope / PRETRAINING.format(scope))
     return published(build_model(config, scope), tmp_path / 'published.pth')
 
 
@@ -104,7 +104,8 @@ def test_a_published_backbone_is_torchvision_s(scope, tmp_path):
     """Without it torchvision, timm and all that share its names (mmdetection,
     mmsegmentation, detectron2 converters) would read other weights."""
     config = Config.fromfile(
-        CONFIGS / scope / 'interclr-moco_resnet50_8xb32-coslr-200e_in1k.py')
+        CONFIGS / scope /
+        f'interclr-moco_resnet50_8xb32-coslr-200e_in1k_{scope}.py')
     init_default_scope(scope)
     ours = MODELS.build(config.model.backbone)
     path = published(ours, tmp_path / 'backbone.pth', 'backbone.')
@@ -137,7 +138,7 @@ def small(*more):
 def test_classification(kind, checkpoint, scope, run, tmp_path):
     """Without it a benchmark could train on random weights, or on weights
     that it should not touch."""
-    name = f'resnet18_{kind}-1xb64-steplr-20e_digits'
+    name = f'resnet18_{kind}-1xb64-steplr-20e_digits_{scope}'
     run(TRAIN[scope], BENCHMARKS / scope / f'{name}.py', '--work-dir',
         tmp_path, *small(f'{CHECKPOINT}={checkpoint}',
                          f'experiment_name={kind}_{scope}'))
@@ -159,7 +160,7 @@ EXTRACT = STOCK / 'tools/benchmarks/classification/svm_voc07/extract.py'
 
 @pytest.fixture
 def pretrained(tmp_path):
-    config = Config.fromfile(CONFIGS / 'mmselfsup' / PRETRAINING)
+    config = Config.fromfile(CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup'))
     return published(
         build_model(config, 'mmselfsup'), tmp_path / 'published.pth')
 
@@ -167,10 +168,10 @@ def pretrained(tmp_path):
 @needs_mmselfsup
 def test_the_stock_knn_tool_agrees_with_ours(pretrained, run, tmp_path):
     """Without it one of the two could read other weights or images."""
-    path = CONFIGS / 'mmselfsup' / PRETRAINING
+    path = CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup')
     run(KNN, path, '--checkpoint', pretrained, '--num-knn', 20, '--work-dir',
         tmp_path, '--dataset-config',
-        BENCHMARKS / 'mmselfsup/knn_digits.py', '--cfg-options',
+        BENCHMARKS / 'mmselfsup/knn_digits_mmselfsup.py', '--cfg-options',
         'log_level=INFO')
     log, = tmp_path.glob('knn_*.log')
     top1 = float(log.read_text().split('Top1 - ')[1].split(',')[0])
@@ -183,10 +184,10 @@ def test_the_stock_knn_tool_agrees_with_ours(pretrained, run, tmp_path):
 def test_the_stock_extraction(pretrained, run, tmp_path):
     """Without it the SVM benchmarks could not start, or would be given the
     features of other images."""
-    path = CONFIGS / 'mmselfsup' / PRETRAINING
+    path = CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup')
     run(EXTRACT, path, '--checkpoint', pretrained, '--layer-ind', '0,1,2,3,4',
         '--work-dir', tmp_path, '--dataset-config',
-        BENCHMARKS / 'mmselfsup/svm_digits.py', '--cfg-options',
+        BENCHMARKS / 'mmselfsup/svm_digits_mmselfsup.py', '--cfg-options',
         'log_level=INFO')
     for split, size, image in (('trainval', 1500, 0), ('test', 297, 296)):
         found = [
@@ -280,12 +281,12 @@ def test_each_head_is_scored_by_its_own_predictions():
 @pytest.mark.matrix
 def test_all_levels_of_a_resnet50(run, tmp_path):
     """Without it features 1 to 5 could not be compared with the paper's."""
-    name = 'interclr-moco_resnet50_8xb32-coslr-200e_in1k'
+    name = 'interclr-moco_resnet50_8xb32-coslr-200e_in1k_mmselfsup'
     config = Config.fromfile(CONFIGS / f'mmselfsup/{name}.py')
     config.model.queue_len = 64
     checkpoint = published(
         build_model(config, 'mmselfsup'), tmp_path / 'published.pth')
-    name = 'resnet50_mhead_linear-8xb32-steplr-90e_in1k'
+    name = 'resnet50_mhead_linear-8xb32-steplr-90e_in1k_mmselfsup'
     config = tmp_path / 'tiny.py'
     lines = [f"_base_ = '{BENCHMARKS}/mmselfsup/{name}.py'"]
     lines += [

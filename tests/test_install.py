@@ -106,7 +106,7 @@ def installation(request, tmp_path_factory):
 
 
 CHILD = """
-_base_ = 'interclr_plugin::{0}/{1}_resnet18_1xb64-coslr-50e_digits.py'
+_base_ = 'interclr_plugin::{0}/{1}_resnet18_1xb64-coslr-50e_digits_{0}.py'
 train_cfg = dict(max_epochs=3)
 """
 
@@ -171,7 +171,7 @@ for library in ('mmselfsup', 'mmpretrain'):
 
 
 def test_the_hub_knows_its_configurations(installation):
-    name = 'mmpretrain/moco_resnet18_1xb64-coslr-50e_digits.py'
+    name = 'mmpretrain/moco_resnet18_1xb64-coslr-50e_digits_mmpretrain.py'
     installation.run(
         'import interclr_plugin\n'
         'from mmengine.hub import get_config\n'
@@ -203,7 +203,7 @@ assert listed == there, listed ^ there
 def test_an_edited_configuration_counts_at_once(installation):
     if installation.kind != 'editable':
         pytest.skip('of editable installs')
-    name = 'moco_resnet18_1xb64-coslr-50e_digits.py'
+    name = 'moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'
     path = installation.tree / 'configs/mmselfsup' / name
     stock = path.read_text()
     write_children(installation.elsewhere)

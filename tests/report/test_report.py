@@ -185,7 +185,7 @@ def test_colours_and_class_names_are_right(library, tmp_path):
         (tmp_path / 'train' / name).mkdir(parents=True)
         Image.new('RGB', (200, 40), colour).save(
             tmp_path / 'train' / name / '1.png')
-    name = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
+    name = f'interclr-moco_resnet18_1xb256-coslr-200e_cifar10_{library}.py'
     config = Config.fromfile(CONFIGS / library / name)
     config.train_dataloader.dataset.data_root = str(tmp_path)
     with DefaultScope.overwrite_default_scope(library):

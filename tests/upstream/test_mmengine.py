@@ -27,7 +27,7 @@ weights_only = pytest.mark.skipif(
 def test_configs_are_found_from_a_source_tree(tmp_path):
     (tmp_path / 'child.py').write_text(
         "_base_ = 'interclr_plugin::mmselfsup/"
-        "moco_resnet18_1xb64-coslr-50e_digits.py'\n"
+        "moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'\n"
     )
     run_python(
         """
