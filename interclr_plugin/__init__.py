@@ -27,8 +27,7 @@ from .requirement import require_mmengine
 
 require_mmengine()
 
-from . import algorithms, datasets, hooks  # noqa: E402
-from . import inter_image, monitors, upstream  # noqa: E402
+from . import algorithms, datasets, hooks, inter_image, monitors, upstream  # noqa: E402  # noqa: E402
 from .version import __version__  # noqa: E402
 
 upstream.mend()

@@ -10,6 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from small_run import CONFIGS, build_model, fake_batch
 
+from interclr_plugin.upstream.tools import find_config
+
 FILES = {
     path.relative_to(CONFIGS).as_posix(): path
     for path in sorted(CONFIGS.glob('mm*/**/*.py'))
@@ -56,6 +58,16 @@ def test_every_file_opens_with_its_command(path):
     name = path.relative_to(CONFIGS)
     assert f'mim train {name.parts[0]} ' in first
     assert f'configs/{name.as_posix()}' in first
+
+
+def test_every_file_has_a_name_of_its_own():
+    """Without it mim, which looks a configuration up by its name, would
+    refuse those that both libraries have."""
+    names = [path.name for path in CONFIGS.rglob('*.py')
+             if path.parent.name != '_base_']
+    assert len(names) == len(set(names))
+    for path in FILES.values():
+        assert find_config(path.name) == str(path)
 
 
 def test_the_model_index_lists_every_file():

@@ -22,7 +22,7 @@ from interclr_plugin.upstream.tools import stock_tool
 
 BENCHMARKS = CONFIGS / 'benchmarks'
 FILES = sorted(BENCHMARKS.glob('**/*.py'))
-STOCK = Path(stock_tool('mmselfsup', 'train') or 'no/tools/train.py').parents[1]
+STOCK = Path(stock_tool('mmselfsup', 'train') or './-/train.py').parents[1]
 PRETRAINING = 'interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py'
 # What `mim train` runs.
 TRAIN = dict(
@@ -160,7 +160,8 @@ EXTRACT = STOCK / 'tools/benchmarks/classification/svm_voc07/extract.py'
 
 @pytest.fixture
 def pretrained(tmp_path):
-    config = Config.fromfile(CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup'))
+    config = Config.fromfile(
+        CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup'))
     return published(
         build_model(config, 'mmselfsup'), tmp_path / 'published.pth')
 

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from libraries import FIRST, one_of_them
+from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 from report_page import Page, report_on_small_runs
