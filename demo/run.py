@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Callable, List
 
@@ -41,7 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, help='none: as configured, 0')
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
     parser.add_argument(
-        '--scope', choices=('mmselfsup', 'mmpretrain'), default='mmselfsup')
+        '--scope',
+        choices=('mmselfsup', 'mmpretrain'),
+        default='mmselfsup' if find_spec('mmselfsup') else 'mmpretrain')
     options = parser.parse_args()
     if options.epochs is not None and options.epochs < 1:
         parser.error(f'--epochs {options.epochs}: allowed is 1 or more')

@@ -1,7 +1,7 @@
 # Classification of the digits by the whole network, with the stock settings for
 # few labels: the new head learns ten times as fast.
 #
-#   mim train mmcls \
+#   mim train interclr_plugin \
 #       configs/benchmarks/mmselfsup/resnet18_finetune-1xb64-steplr-20e_digits_mmselfsup.py \
 #       --work-dir work_dirs/finetune --gpus 0 \
 #       --cfg-options model.backbone.init_cfg.checkpoint=published.pth \

@@ -1,7 +1,7 @@
 # Linear classification of the digits on a backbone that stays as it is, by the
 # stock recipe for MoCo.
 #
-#   mim train mmcls \
+#   mim train interclr_plugin \
 #       configs/benchmarks/mmselfsup/resnet18_linear-1xb64-steplr-20e_digits_mmselfsup.py \
 #       --work-dir work_dirs/linear --gpus 0 \
 #       --cfg-options model.backbone.init_cfg.checkpoint=published.pth

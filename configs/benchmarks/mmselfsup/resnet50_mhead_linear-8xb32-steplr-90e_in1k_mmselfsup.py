@@ -1,7 +1,7 @@
 # Linear classification on ImageNet of each level of a ResNet-50: features 1 (the
 # stem) to 5. The stock recipe has 2 to 5.
 #
-#   mim train mmcls \
+#   mim train interclr_plugin \
 #       configs/benchmarks/mmselfsup/resnet50_mhead_linear-8xb32-steplr-90e_in1k_mmselfsup.py \
 #       --work-dir work_dirs/mhead --launcher pytorch --gpus 8 \
 #       --cfg-options model.backbone.init_cfg.checkpoint=published.pth
