@@ -118,7 +118,7 @@ def measure_times(size, sides, strategies, repeats, clock, device):
     for name, count in (('none', 0), ('one', 1),
                         ('1 %', size['clusters'] // 100)):
         labels = with_small_clusters(even, size, count)
-        both['ours'].labels.copy_(labels)
+        both['ours'].restore(labels, both['ours'].centroids)
         both['ours'].update_centroids()
         rows[f'small clusters: {name}'] = measure(
             both, batches, clock,
@@ -135,8 +135,9 @@ def use_memory(name, size, strategies):
         for batch in make_batches(size, side.features, 2):
             step(side, batch)
     side.update_centroids()
-    side.labels.copy_(with_small_clusters(
-        side.labels, size, size['clusters'] // 100))
+    side.restore(
+        with_small_clusters(side.labels, size, size['clusters'] // 100),
+        side.centroids)
     side.repair_small_clusters()
 
 

@@ -21,10 +21,9 @@ class Ours:
                 num_negatives=size['negatives'],
                 pool_fraction=size['pool'] / size['images'])).to(device)
         self.branch.allocate(size['images'], seed=0)
-        self.branch.ready.fill_(1)
-        self.features = self.branch.bank.features
-        self.labels = self.branch.labels.labels
-        self.centroids = self.branch.labels.centroids
+        self.bank = self.branch.bank
+        self.features, self.labels = self.bank.features, self.bank.labels
+        self.centroids = self.bank.centroids
 
     def use(self, strategy):
         sampler = self.branch.sampler
@@ -40,7 +39,7 @@ class Ours:
         query.requires_grad_()
         pairs = branch.sampler(
             F.normalize(query, dim=1), index, self.features, self.labels,
-            branch.random.own(), branch.labels.members)
+            self.bank.own(), self.bank.members)
         yield 'pairs'
         loss = branch.loss(pairs.positive_similarity,
                            pairs.negative_similarity, pairs.valid)
@@ -54,19 +53,16 @@ class Ours:
         self.branch.update(key, index)
 
     def restore(self, labels, centroids):
-        self.labels.copy_(labels)
-        self.centroids.copy_(centroids)
-        # Otherwise the next call would first notice what was written here.
-        nothing = self.labels[:0]
-        self.branch.labels.before_write(nothing, self.features)
-        self.branch.labels.write(nothing, nothing, self.features)
+        self.bank.load(labels=labels, centroids=centroids)
+        # Otherwise the next call would first make these anew.
+        assert self.bank.sums and self.bank.members
 
     def update_centroids(self):
-        self.branch.labels.update_centroids(self.features)
+        self.bank.renew_centroids()
 
     def repair_small_clusters(self):
         self.branch.labels.repair_small_clusters(
-            self.features, self.branch.random.shared())
+            self.bank, self.bank.shared())
 
 
 class Theirs(Reference0x):
@@ -107,12 +103,14 @@ def build(side, size, device='cpu'):
     half = torch.arange(size['images'] // 2) % size['clusters']
     rest = torch.randint(
         size['clusters'], (size['images'] - len(half), ), generator=draw)
-    result.labels.copy_(torch.cat((half, rest)))
+    labels = torch.cat((half, rest))
+    result.restore(labels.to(result.labels), result.centroids)
     centres = torch.randn(size['clusters'], FEAT_DIM, generator=draw)
     for rows, labels in zip(
             result.features.split(50000), result.labels.split(50000)):
         noise = torch.randn(rows.shape, generator=draw)
         rows.copy_(F.normalize(centres[labels.cpu()] + noise, dim=1))
+    result.restore(result.labels, result.centroids)
     result.update_centroids()
     return result
 

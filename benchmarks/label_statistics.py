@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from interclr_plugin.checkpoints import load_state_dict
-from interclr_plugin.inter_image import OfflineKMeans
+from interclr_plugin.inter_image import ClusteredBank, OfflineKMeans
 from interclr_plugin.inter_image.kmeans import fit
 from interclr_plugin.report.clusters import read_bank
 
@@ -42,19 +42,17 @@ class TrueClasses(OfflineKMeans):
         self.noise = noise
 
     def first_clustering(self,
-                         features: Tensor,
+                         bank: ClusteredBank,
                          generator: torch.Generator,
                          progress=None) -> None:
-        chance, lot = torch.rand((2, len(self.labels)),
-                                 generator=generator,
-                                 device=generator.device)
+        chance, replace = torch.rand((2, bank.num_images),
+                                     generator=generator,
+                                     device=generator.device)
         chance = (chance * self.num_clusters).long()
-        self.labels.copy_(
-            torch.where(lot < self.noise, chance,
-                        self.classes.to(chance.device)))
-        sums = torch.zeros_like(self.centroids).index_add_(
-            0, self.labels, features.float())
-        self.centroids.copy_(sums / self.sizes().unsqueeze(1))
+        bank.load(
+            labels=torch.where(replace < self.noise, chance,
+                               self.classes.to(chance.device)))
+        bank.renew_centroids()
 
     def wants_clustering(self, epoch: int) -> bool:
         return epoch == 0
@@ -85,13 +83,13 @@ class LabelWatch(Hook):
         if not self.changed:
             return
         dataset = runner.train_dataloader.dataset
-        labels = runner.model.inter_image.labels
+        bank = runner.model.inter_image.bank
         self.epochs.append(
             dict(
                 nmi=normalized_mutual_info_score(
-                    true_classes(dataset), labels.labels.cpu()),
+                    true_classes(dataset), bank.labels.cpu()),
                 change_ratio=statistics.mean(self.changed),
-                smallest=int(labels.sizes().min())))
+                smallest=int(bank.sizes().min())))
         self.changed.clear()
 
 

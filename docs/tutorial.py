@@ -55,7 +55,7 @@ for name in ('intra_loss', 'inter_loss', 'change_ratio'):
 
 # %% The bank itself is a buffer of the model.
 branch = model.inter_image
-print(branch.bank.features.shape, branch.labels.sizes())
+print(branch.bank.features.shape, branch.bank.sizes())
 
 # %% Evaluate: kNN and logistic regression on the frozen backbone, with the
 # classes that training never saw. The configuration says what the test set is.

@@ -8,17 +8,27 @@ from mmengine import dist
 from torch import Tensor
 
 
-def gather_rows(rows: Tensor) -> Tensor:
+def gather_rows(rows: Tensor, height: int = 0) -> Tensor:
     """Stack the rows of all processes, in the order of their ranks.
 
+    Processes may have different numbers of rows, as in the last batch of an
+    epoch. To ask for these numbers would wait for the device, so shorter ones
+    are filled up: with copies of their first row, which change nothing where
+    the first occurrence of an image counts.
+
     Args:
-        rows (Tensor): (B, ...), the same shape on every process.
+        rows (Tensor): (B, ...), B at least 1.
+        height (int): What they are filled up to, the same on every process.
+            Defaults to 0: B is equal everywhere.
 
     Returns:
-        Tensor: (W * B, ...) for W processes, equal on all of them.
+        Tensor: (W * max(B, height), ...) for W processes, equal on all of
+        them.
     """
     if dist.get_world_size() == 1:
         return rows
+    missing = max(0, height - len(rows))
+    rows = torch.cat((rows, rows[:1].expand(missing, *rows.shape[1:])))
     return torch.cat(dist.all_gather(rows.contiguous()))
 
 
@@ -44,6 +54,19 @@ def first_occurrence(index: Tensor) -> Tensor:
     # The start of each run of equal values, carried along the run.
     run_start = torch.where(starts, position, 0).cummax(0).values
     return torch.empty_like(order).scatter_(0, order, order[run_start])
+
+
+def is_first_occurrence(index: Tensor) -> Tensor:
+    """Tell which entries are the first of their value.
+
+    Args:
+        index (Tensor): (n,) integers.
+
+    Returns:
+        Tensor: (n,) bool.
+    """
+    position = torch.arange(len(index), device=index.device)
+    return first_occurrence(index) == position
 
 
 def shard(num_rows: int) -> slice:

@@ -1,6 +1,8 @@
 """What a hook or a monitor takes from a Runner, and what it gives to it."""
 from typing import Dict
 
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -28,6 +30,25 @@ def unwrap(runner: Runner, hook: str = 'MemoryBankHook') -> InterCLRMixin:
             "model=dict(type='InterCLR', ...). Change model.type or remove "
             'the hook from custom_hooks.')
     return model
+
+
+def steps_per_pass(runner: Runner) -> int:
+    """Count the steps in which all processes together see the images once.
+
+    This is what an epoch is, also where a run counts steps: an
+    ``InfiniteSampler`` has the length of the data set on every process, and
+    gives each of W processes a W-th of the images.
+
+    Args:
+        runner (Runner): Of the training.
+
+    Returns:
+        int: At least 1.
+    """
+    loader = runner.train_dataloader
+    shares = get_world_size() if isinstance(loader.sampler,
+                                            InfiniteSampler) else 1
+    return max(1, -(-len(loader) // shares))
 
 
 def log_scalars(runner: Runner, values: Dict[str, float]) -> None:

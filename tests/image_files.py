@@ -56,5 +56,5 @@ def train_one_step(config, work_dir):
     runner = Runner.from_cfg(config)
     runner.train()
     assert runner.iter == 1
-    assert runner.model.inter_image.ready
+    assert runner.model.inter_image.bank.status == 'clustered'
     return runner

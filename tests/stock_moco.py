@@ -62,7 +62,7 @@ def save_like_mmengine(path, state):
     hub.update_info('epoch', 3)
     state = dict(state)
     state['inter_image.bank.features'] = torch.zeros(300, 8)
-    state['inter_image.labels.labels'] = torch.arange(300) % 7
+    state['inter_image.bank.labels'] = torch.arange(300) % 7
     torch.save(
         dict(
             meta=dict(epoch=3, seed=0, experiment_name='test'),

@@ -90,7 +90,7 @@ def test_the_imagenet_file_is_the_released_recipe(scope):
     branch = model.inter_image
     branch.sampler.allocate(1281167)
     # Sizes alone: no need for the bank's 656 MB.
-    branch.labels.allocate(1281167, 1)
+    branch.labels.allocate(1281167)
     assert branch.sampler.num_negatives == 16384
     assert branch.sampler.pool_size == 128117
     assert branch.sampler.strategy == 'semi-hard'

@@ -33,8 +33,8 @@ class Finite(Hook):
         branch = runner.model.inter_image
         assert all(torch.isfinite(v).all() for v in outputs.values())
         assert branch.bank.features.isfinite().all()
-        assert branch.labels.centroids.isfinite().all()
-        sizes = branch.labels.sizes()
+        assert branch.bank.centroids.isfinite().all()
+        sizes = branch.bank.sizes()
         assert sizes.sum() == branch.num_images
         self.steps += 1
 
@@ -53,7 +53,7 @@ def test_all_images_alike(scope, tmp_path):
     config = small_config(scope, tmp_path, epochs=2)
     config.train_dataloader.dataset.type = 'OneImage'
     runner = train(config)
-    assert runner.model.inter_image.labels.sizes().min() >= 1
+    assert runner.model.inter_image.bank.sizes().min() >= 1
 
 
 def test_all_features_alike(scope, tmp_path):
@@ -82,7 +82,7 @@ def test_one_image_a_cluster(scope, tmp_path):
     config = small_config(scope, tmp_path, epochs=2)
     config.model.inter_image.num_clusters = NUM_IMAGES
     runner = train(config)
-    assert runner.model.inter_image.labels.sizes().min() >= 1
+    assert runner.model.inter_image.bank.sizes().min() >= 1
 
 
 def test_two_clusters(scope, tmp_path):
@@ -107,7 +107,8 @@ def test_all_labels_in_one_cluster(scope, tmp_path, strategy):
     class OneLabel(Hook):
 
         def before_train_iter(self, runner, *args, **kwargs):
-            runner.model.inter_image.labels.labels.zero_()
+            bank = runner.model.inter_image.bank
+            bank.load(labels=torch.zeros_like(bank.labels))
 
     runner.register_hook(OneLabel())
     runner.register_hook(finite)

@@ -21,7 +21,7 @@ from interclr_plugin.inter_image import InterImageBranch
 WORLD, STEPS, BATCH = 2, 20, 6
 NUM_IMAGES, NUM_CLUSTERS, FEAT_DIM, MIN_SIZE = 64, 8, 4, 4
 MOMENTA = (1.0, 0.5)
-STATE = ('bank.features', 'labels.labels', 'labels.centroids')
+STATE = ('bank.features', 'bank.labels', 'bank.centroids')
 
 
 # functions
@@ -111,11 +111,11 @@ def train(branch, mine, bad_rank=None):
         loss, statistics = branch(query, key, index)
         loss.backward()
         losses.append(loss.detach())
-        repairs += int((branch.labels.sizes() < MIN_SIZE).any())
+        repairs += int((branch.bank.sizes() < MIN_SIZE).any())
         branch.after_step()
     result = {
         name: value.clone()
-        for name, value in branch.named_buffers() if name in STATE
+        for name, value in branch.state_dict().items() if name in STATE
     }
     if bad_rank is not None:
         query, key, index = (part[mine] for part in batch_for_test(0))
@@ -123,7 +123,7 @@ def train(branch, mine, bad_rank=None):
             key[1] = math.nan
             index[0] = NUM_IMAGES
         branch(query, key, index)
-        for name, value in branch.named_buffers():
+        for name, value in branch.state_dict().items():
             if name in STATE:
                 result[f'after a bad step: {name}'] = value.clone()
     return dict(
@@ -132,7 +132,14 @@ def train(branch, mine, bad_rank=None):
         negatives=torch.stack(negatives),
         losses=torch.stack(losses),
         change_ratio=statistics['change_ratio'],
-        fault=int(branch.fault))
+        fault=what_is_raised(branch))
+
+
+def what_is_raised(branch, losses=None):
+    try:
+        branch.raise_fault(losses)
+    except ValueError as error:
+        return str(error)
 
 
 def run(momentum, mine, bad_rank=None):
@@ -140,9 +147,39 @@ def run(momentum, mine, bad_rank=None):
     branch = branch_for_test(momentum)
     fitted = {
         name: value.clone()
-        for name, value in branch.named_buffers() if name in STATE
+        for name, value in branch.state_dict().items() if name in STATE
     }
     return dict(train(branch, mine, bad_rank), fitted=fitted)
+
+
+def lost_loss(rank):
+    """What a process says where the loss of the second is lost."""
+    branch = branch_for_test(1.0)
+    branch.update(*(part[:BATCH] for part in batch_for_test(0)[1:]))
+    value = math.nan if rank else 1.
+    return what_is_raised(branch, dict(intra_loss=torch.tensor(value)))
+
+
+def unequal(rank=None):
+    """The state after steps in which the second process has fewer images,
+    or that after the same steps of one process alone."""
+    branch = branch_for_test(1.0)
+    branch.batch_size = BATCH
+    statistics = []
+    for step in range(5):
+        _, key, index = batch_for_test(step)
+        index = (torch.arange(len(index)) + 12 * step) % NUM_IMAGES
+        mine = torch.arange(WORLD * BATCH - 2)
+        if rank is not None:
+            mine = mine[rank * BATCH:(rank + 1) * BATCH]
+        statistics.append(branch.update(key[mine], index[mine]))
+        branch.after_step()
+    state = {
+        name: value
+        for name, value in branch.state_dict().items() if name in STATE
+    }
+    state['change'] = torch.stack([s['change_ratio'] for s in statistics])
+    return state
 
 
 def work(rank, folder):
@@ -154,6 +191,8 @@ def work(rank, folder):
         world_size=WORLD)
     mine = slice(rank * BATCH, (rank + 1) * BATCH)
     result = {momentum: run(momentum, mine, 1) for momentum in MOMENTA}
+    result['lost'] = lost_loss(rank)
+    result['unequal'] = unequal(rank)
     result['gathered'] = gather_rows(torch.full((2, 3), float(rank)))
     torch.save(result, f'{folder}/{rank}.pt')
     # Not destroy_process_group(), nor a normal exit: gloo's destructor waits
@@ -195,8 +234,8 @@ def test_two_processes_equal_one_with_the_joint_batch(results):
     assert one['repairs'] == alone['repairs']
     for state in ('fitted', 'state'):
         here, there = alone[state], one[state]
-        assert torch.equal(here['labels.labels'], there['labels.labels'])
-        for name in ('bank.features', 'labels.centroids'):
+        assert torch.equal(here['bank.labels'], there['bank.labels'])
+        for name in ('bank.features', 'bank.centroids'):
             torch.testing.assert_close(
                 here[name], there[name], rtol=0, atol=1e-5)
     torch.testing.assert_close(alone['change_ratio'], one['change_ratio'])
@@ -216,7 +255,24 @@ def test_one_bad_process_stops_the_writes_of_all(results):
         for name in STATE:
             assert torch.equal(result['state'][name],
                                result['state'][f'after a bad step: {name}'])
-        assert result['fault'] == STEPS + 1
+        assert result['fault'].startswith(f'Step {STEPS + 1}: a projection')
+
+
+def test_a_loss_lost_on_one_process_stops_both(both_processes):
+    """Without this, the other process waits in the next collective until its
+    time is over: half an hour, by default."""
+    healthy, lost = (result['lost'] for result in both_processes)
+    assert lost.startswith('Step 1: intra_loss is NaN')
+    assert healthy.startswith('Step 1: a loss of another process is NaN')
+
+
+def test_batches_of_unequal_size(both_processes):
+    """Without this, a last batch that is shorter on some processes ends in
+    the collective's own words: sizes that do not match."""
+    alone = unequal()
+    for result in both_processes:
+        for name, value in alone.items():
+            torch.testing.assert_close(result['unequal'][name], value)
 
 
 def test_rows_are_gathered_in_the_order_of_ranks(both_processes):
@@ -241,5 +297,5 @@ def test_a_joint_batch_with_repeats_equals_the_reference():
             rtol=0,
             atol=1e-6)
         for image in index.tolist():
-            assert branch.labels.labels[image] == nearest_centroid(
-                branch.bank.features[image], branch.labels.centroids)
+            assert branch.bank.labels[image] == nearest_centroid(
+                branch.bank.features[image], branch.bank.centroids)

@@ -46,7 +46,7 @@ def trained(config):
     runner = runner_of(config)
     runner.train()
     branch = runner.model.inter_image
-    assert branch.random.current_step() == 6
+    assert branch.bank.random.step == 6
     return runner.model
 
 
@@ -79,7 +79,7 @@ def test_a_sampler_of_your_own(tmp_path):
     config.model.inter_image.sampler.update(
         type=lines_for('NearestPositive').model.inter_image.sampler.type)
     branch = trained(config).inter_image
-    features, labels = branch.bank.features, branch.labels.labels.clone()
+    features, labels = branch.bank.features, branch.bank.labels.clone()
     labels[5] = 6  # alone in its cluster
     index = torch.arange(12)
     query = torch.nn.functional.normalize(torch.randn(12, 8), dim=1)
@@ -105,7 +105,7 @@ def test_labels_of_your_own(tmp_path):
         trained(config)
     np.save(tmp_path / 'labels.npy', labels)
     branch = trained(config).inter_image
-    assert branch.labels.labels.tolist() == labels.tolist()
+    assert branch.bank.labels.tolist() == labels.tolist()
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_the_table_of_memory():
     branch.allocate(50000, seed=0)
     held = {
         name: buffer.numel() * buffer.element_size()
-        for name, buffer in branch.named_buffers()
+        for name, buffer in branch.state_dict().items()
     }
     seen = 0
     for row in rows(read('scaling.md')):
@@ -116,8 +116,8 @@ def test_the_table_of_memory():
         assert numbers[2:] == [round(size / 1e6, 1) for size in sizes]
         if images == 50000:
             assert held['bank.features'] == bank / 2
-            assert held['labels.labels'] == labels
-            assert held['labels.centroids'] == centroids
+            assert held['bank.labels'] == labels
+            assert held['bank.centroids'] == centroids
         seen += 1
     assert seen == 4
 
@@ -129,7 +129,7 @@ def test_new_names_of_old_options_exist():
     """Without it the table could send users to an option that is not."""
     hooks = components()
     branch = dict(
-        bank='MemoryBank', labels='OnlineKMeans', sampler='PairSampler',
+        bank='ClusteredBank', labels='OnlineKMeans', sampler='PairSampler',
         loss='MarginNCELoss')
     seen = 0
     for _, new, *_ in rows(read('migration.md')):

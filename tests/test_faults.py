@@ -61,7 +61,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(scope, tmp_path):
     assert runner.epoch == 3
     assert 'epoch_2.pth is not a whole checkpoint; resuming from' in log(
         tmp_path)
-    assert runner.model.inter_image.random.current_step() == 3 * STEPS
+    assert runner.model.inter_image.bank.random.step == 3 * STEPS
 
 
 @pytest.mark.parametrize('resume', [False, True])
@@ -176,7 +176,7 @@ def test_another_number_of_processes(scope, tmp_path):
         assert text.count('Filling the memory bank') == 1
         assert f'is of {before} processes and this run has {after}' in text
         last = torch.load(folder / 'epoch_3.pth', weights_only=False)
-        name = 'inter_image.random.step'
+        name = 'inter_image.bank.step'
         steps = last['state_dict'][name] - checkpoint['state_dict'][name]
         assert steps == STEPS // after
 

@@ -16,7 +16,7 @@ class Labels(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch, outputs):
         branch = runner.model.inter_image
-        self.labels.append(branch.labels.labels.clone())
+        self.labels.append(branch.bank.labels.clone())
         self.banks.append(branch.bank.features.clone())
         self.outputs.append(dict(outputs))
 
@@ -45,8 +45,25 @@ def test_offline_labels_move_between_epochs_alone(one_scope, tmp_path):
         assert moved == (step == 2 * STEPS_PER_EPOCH), step
         assert not torch.equal(seen.banks[step - 1], seen.banks[step])
     assert all(step['change_ratio'] == 0 for step in seen.outputs)
-    sizes = runner.model.inter_image.labels.sizes()
+    sizes = runner.model.inter_image.bank.sizes()
     assert sizes.min() >= 1 and sizes.sum() == NUM_IMAGES
+
+
+def test_offline_labels_move_where_a_run_counts_steps(one_scope, tmp_path):
+    """Without it OfflineKMeans would never cluster again in such a run, and
+    a warning would say so of every interval."""
+    config = small_config(one_scope, tmp_path)
+    config.model.inter_image.labels = dict(type='OfflineKMeans', interval=1)
+    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=14)
+    config.param_scheduler = None
+    config.default_hooks.checkpoint.update(by_epoch=False, interval=14)
+    seen, _ = train(config)
+    moved = [
+        step for step in range(1, 14)
+        if not torch.equal(seen.labels[step - 1], seen.labels[step])
+    ]
+    assert moved == [6, 12]
+    assert 'between two clusterings' not in log(tmp_path)
 
 
 def test_an_interval_beyond_the_run_is_told(one_scope, tmp_path):
@@ -69,7 +86,7 @@ def test_the_bank_s_own_first_clustering(scope, tmp_path):
     for number, step in enumerate(seen.outputs):
         assert ('inter_loss' in step) == (number >= STEPS_PER_EPOCH)
     branch = runner.model.inter_image
-    assert branch.ready == 1
+    assert branch.bank.status == 'clustered'
     after = seen.labels[STEPS_PER_EPOCH - 1]
     assert len(after.unique()) == 6
     # The nearest mean of its cluster for almost every image: a clustering of
@@ -100,27 +117,3 @@ def test_the_hook_needs_inter_clr(scope, tmp_path):
     config.custom_hooks = [dict(type='MemoryBankHook')]
     with pytest.raises(ValueError, match="type='InterCLR'"):
         runner_of(config).train()
-
-
-def test_a_wrapper_that_broadcasts_the_bank_is_told(one_scope, tmp_path):
-    """Without it a run could send the whole bank at each step (trap 9)."""
-    from mmengine.registry import MODEL_WRAPPERS
-
-    @MODEL_WRAPPERS.register_module(force=True)
-    class Wrapper(torch.nn.Module):
-        broadcast_buffers = True
-
-        def __init__(self, module):
-            super().__init__()
-            self.module = module
-
-        def __getattr__(self, name):
-            try:
-                return super().__getattr__(name)
-            except AttributeError:
-                return getattr(self.module, name)
-
-    runner = runner_of(small_config(one_scope, tmp_path))
-    runner.model = Wrapper(runner.model)
-    runner.train()
-    assert 'Add broadcast_buffers=False' in log(tmp_path)

@@ -50,7 +50,7 @@ def test_a_run_trains_and_logs(scope, tmp_path):
     recorder = Recorder()
     runner = train(small_config(scope, tmp_path, epochs=2), recorder)
     branch = runner.model.inter_image
-    assert branch.ready == 1 and branch.random.current_step() == 12
+    assert branch.bank.status == 'clustered' and branch.bank.random.step == 12
     for step in recorder.steps:
         assert set(step) == {
             'loss', 'intra_loss', 'inter_loss', 'change_ratio'
@@ -85,7 +85,7 @@ def test_inter_weight_0_is_the_stock_algorithm(scope, tmp_path):
     for name, value in expected.items():
         assert torch.equal(value, found[name]), name
     # Equal although the bank lived all the while.
-    assert runner.model.inter_image.random.current_step() == 12
+    assert runner.model.inter_image.bank.random.step == 12
 
 
 def test_the_gradient_is_the_weighted_sum(scope, tmp_path):
@@ -159,12 +159,12 @@ def test_resume_restores_and_does_not_refill(scope, tmp_path, monkeypatch):
     config.train_cfg.max_epochs = 3
     config.resume = True
 
-    from interclr_plugin.hooks import MemoryBankHook
+    from interclr_plugin.hooks import bank_filling
 
     def refill(*args):
         raise AssertionError('the bank was filled again')
 
-    monkeypatch.setattr(MemoryBankHook, '_fill', refill)
+    monkeypatch.setattr(bank_filling, 'fill', refill)
     restored = {}
 
     class AtStart(Hook):
@@ -180,7 +180,7 @@ def test_resume_restores_and_does_not_refill(scope, tmp_path, monkeypatch):
     assert runner.epoch == 3
     for name, value in whole.items():
         assert torch.equal(value, restored[name]), name
-    assert runner.model.inter_image.random.current_step() == 18
+    assert runner.model.inter_image.bank.random.step == 18
 
 
 def test_resume_refuses_another_data_set(scope, tmp_path):
@@ -207,7 +207,7 @@ def test_load_from_starts_a_bank_of_its_own(scope, tmp_path):
     second = train(config)
     assert torch.equal(second.model.backbone.conv1.weight, weight)
     assert second.model.inter_image.num_images == 80
-    assert second.model.inter_image.random.current_step() == 5
+    assert second.model.inter_image.bank.random.step == 5
 
 
 def test_the_bank_is_filled_from_the_weights_that_train(scope, tmp_path):
@@ -265,7 +265,7 @@ def test_warm_up_is_the_stock_algorithm(scope, tmp_path):
     assert set(Noticed.epochs) == {(0, True), (1, False)}
     assert all('inter_loss' not in step for step in recorder.steps[:6])
     assert all('inter_loss' in step for step in recorder.steps[6:])
-    assert runner.model.inter_image.random.current_step() == 12
+    assert runner.model.inter_image.bank.random.step == 12
 
 
 def test_without_the_hook_the_run_stops(scope, tmp_path):

@@ -71,7 +71,7 @@ def test_it_trains_from_a_folder_and_is_evaluated(path, images, tmp_path):
     runner.train()
     branch = runner.model.inter_image
     assert branch.num_images == 64
-    assert branch.random.current_step() == 8
+    assert branch.bank.random.step == 8
     scalars = runner.message_hub.log_scalars
     assert torch.isfinite(torch.tensor(scalars['train/loss'].current()))
     scores = evaluate(config, str(tmp_path / 'epoch_2.pth'))

@@ -140,8 +140,9 @@ labels = random.randint(0, 4, 100)
 def shares(labels):
     torch.save({{
         'inter_image.bank.features': torch.tensor(rows),
-        'inter_image.labels.labels': torch.tensor(labels),
-        'inter_image.labels.centroids': torch.zeros(10, 8)
+        'inter_image.bank.status': torch.tensor(2),
+        'inter_image.bank.labels': torch.tensor(labels),
+        'inter_image.bank.centroids': torch.zeros(10, 8)
     }}, {work_dir!r} + '/epoch_1.pth')
     return shares_of_one_class(config, {work_dir!r} + '/epoch_1.pth')
 

@@ -4,7 +4,8 @@ import os
 import pytest
 import torch
 import torch.distributed as torch_dist
-from mmengine.registry import DATA_SAMPLERS
+from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS, HOOKS
 from torch import multiprocessing
 from torch.utils.data import Sampler
 
@@ -55,8 +56,15 @@ def run(rank, scope, folder, hooks, sampler, labels, changes, port):
         init_method=f'file://{folder}/store',
         rank=rank,
         world_size=2)
-    from small_run import runner_of, small_config
+    from small_run import ALGORITHMS, runner_of, small, small_config
+    changes = dict(changes)
+    algorithm = changes.pop('algorithm', None)
     config = small_config(scope, folder)
+    if algorithm:
+        config = small(ALGORITHMS[f'{scope}-interclr-{algorithm}'], folder)
+        # torch has SyncBN for GPUs alone.
+        config.model.neck.norm_cfg = dict(type='BN1d')
+        config.model.head.predictor.norm_cfg = dict(type='BN1d')
     config.launcher = 'pytorch'
     config.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
@@ -70,7 +78,11 @@ def run(rank, scope, folder, hooks, sampler, labels, changes, port):
     config.model.inter_image.labels = labels
     config.merge_from_dict(changes)
     runner = runner_of(config)
-    runner.train()
+    try:
+        runner.train()
+    except ValueError as error:
+        with open(f'{folder}/rank{rank}.txt', 'w') as file:
+            file.write(str(error))
     torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
     torch_dist.barrier()
     # With torch 2.1 the process group's destructor can hang.
@@ -93,6 +105,56 @@ def run_two(scope,
         torch.load(folder / f'rank{rank}.pth', weights_only=True)
         for rank in range(2)
     ]
+
+
+@HOOKS.register_module()
+class LoseTheLoss(Hook):
+    """Make a loss of the second process NaN in the fourth step."""
+    priority = 'VERY_HIGH'
+
+    def after_train_iter(self, runner, batch_idx, data_batch, outputs):
+        if runner.iter == 3 and torch_dist.get_rank() == 1:
+            outputs['intra_loss'] = outputs['intra_loss'] * float('nan')
+
+
+def test_a_lost_loss_on_one_process_ends_both(scope, tmp_path):
+    """Without it the others wait for it until their time is over."""
+    run_two(scope, tmp_path, [dict(type='LoseTheLoss')])
+    for rank in range(2):
+        text = (tmp_path / f'rank{rank}.txt').read_text()
+        assert text.startswith('Step 4:') and 'is NaN or infinite' in text
+
+
+def test_a_last_batch_of_unequal_size(scope, tmp_path):
+    """Without it a run that trains with the stock algorithm fails with the
+    collective's words: 95 images on two processes, 16 and 15 at the end."""
+    first, second = run_two(
+        scope,
+        tmp_path,
+        sampler=dict(type='DefaultSampler', shuffle=True, round_up=False),
+        changes={
+            'train_dataloader.dataset.indices': 95,
+            'train_dataloader.drop_last': False,
+            'algorithm': 'simsiam'  # MoCo's queue takes equal ones alone
+        })
+    assert not list(tmp_path.glob('*.txt'))
+    for name, value in first.items():
+        if name.startswith('inter_image.'):
+            assert torch.equal(value, second[name]), name
+
+
+def test_passes_are_counted_for_all_processes(scope, tmp_path):
+    """Without it an InfiniteSampler, as long as the data set on each of two
+    processes, would make every epoch two passes long; and offline labels
+    would never be made anew where a run counts steps."""
+    run_two(
+        scope,
+        tmp_path,
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+        labels=dict(type='OfflineKMeans', interval=2))
+    path, = tmp_path.glob('*/*.log')
+    # At the start, and ahead of steps 7, 13 and 19 of 20: 3 steps a pass.
+    assert path.read_text().count('Filling the memory bank') == 4
 
 
 # All that communicate; the last step is one at which they do.
@@ -120,15 +182,15 @@ def test_processes_agree(scope, tmp_path, hooks):
         # Batch statistics are each process's own, unless they are averaged.
         if 'running_' in name and not hooks:
             continue
-        if name.startswith('inter_image.random.seed'):
+        if name.startswith('inter_image.bank.seed'):
             assert value < 1 << 24
         assert torch.equal(value, second[name]), name
         compared += 1
     assert compared > 50
-    assert first['inter_image.random.step'] == STEPS
+    assert first['inter_image.bank.step'] == STEPS
     features = first['inter_image.bank.features']
     torch.testing.assert_close(features.norm(dim=1), torch.ones(96))
-    sizes = torch.bincount(first['inter_image.labels.labels'], minlength=6)
+    sizes = torch.bincount(first['inter_image.bank.labels'], minlength=6)
     assert sizes.min() >= 1
 
 
@@ -163,11 +225,11 @@ def test_offline_labels_agree(scope, tmp_path):
             'train_cfg': dict(
                 _delete_=True, type='EpochBasedTrainLoop', max_epochs=3)
         })
-    assert first['inter_image.random.step'] == 9
+    assert first['inter_image.bank.step'] == 9
     for name, value in first.items():
         if name.startswith('inter_image.'):
             assert torch.equal(value, second[name]), name
-    labels = first['inter_image.labels.labels']
+    labels = first['inter_image.bank.labels']
     assert torch.bincount(labels, minlength=6).min() >= 1
     # At the start, and after the first two of three epochs.
     path, = tmp_path.glob('*/*.log')

@@ -5,6 +5,7 @@ from mmengine.registry import MODELS
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from ..checkpoints.branch_names import rename_1_0
 from ..inter_image import InterImageBranch
 from .image_index import image_index
 from .projections import READERS, find_reader, projection, recorded_calls
@@ -59,7 +60,7 @@ class InterCLRMixin:
         index = image_index(data_samples, query.device)
 
         intra_weight, inter_weight = self.intra_weight, self.inter_weight
-        if self.warming_up:
+        if self.warming_up or self.inter_image.bank.status != 'clustered':
             intra_weight, inter_weight = 1.0, 0.0
         # mmengine sums every key with "loss" in it, and a key named "loss"
         # would replace that sum in the log.
@@ -73,6 +74,11 @@ class InterCLRMixin:
             loss, statistics = self.inter_image(query, key, index)
             losses.update(inter_loss=inter_weight * loss, **statistics)
         return losses
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str,
+                              *args) -> None:
+        rename_1_0(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def project(self, images: Tensor) -> Tensor:
         """Compute the projections of single views.

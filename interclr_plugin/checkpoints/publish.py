@@ -8,11 +8,11 @@ The first keeps the stock model and leaves out the memory bank
 states; it resumes nothing, and loads wherever the stock algorithm's does. The
 second keeps the backbone alone, its names without ``backbone.``.
 """
+from .branch_names import is_stock
 from .reading import load_state_dict
 from .weight_file import require_free, save
 
 _BACKBONE = 'backbone.'
-_BRANCH = 'inter_image.'
 
 
 def publish(source: str, target: str, *, backbone: bool = False) -> str:
@@ -36,7 +36,7 @@ def publish(source: str, target: str, *, backbone: bool = False) -> str:
     weights = {
         name: value
         for name, value in load_state_dict(source).items()
-        if not name.startswith(_BRANCH)
+        if is_stock(name)
     }
     if backbone:
         weights = {

@@ -15,14 +15,27 @@ _OF_TENSORS = {('collections', 'OrderedDict'),
 
 
 def load_state_dict(path: str) -> Dict[str, Tensor]:
-    """Read the weights of a checkpoint, of this plugin or any other.
+    """Read the weights of a checkpoint alone.
+
+    Args:
+        path (str): As for :func:`load_checkpoint`, which says what it raises.
+
+    Returns:
+        dict[str, Tensor]: Weights by name, on the CPU.
+    """
+    return load_checkpoint(path)['state_dict']
+
+
+def load_checkpoint(path: str) -> Dict[str, Any]:
+    """Read a checkpoint, of this plugin or any other.
 
     Args:
         path (str): File or URL. Weights under ``state_dict``, as mmengine
             saves them, or at the top.
 
     Returns:
-        dict[str, Tensor]: Weights by name, on the CPU.
+        dict: ``state_dict``, weights by name, on the CPU, and whatever else
+        stands there.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -46,7 +59,7 @@ def load_state_dict(path: str) -> Dict[str, Tensor]:
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(f'{path} holds no weights, but {list(weights)[:5]}. '
                          'Name a checkpoint such as epoch_50.pth.')
-    return weights
+    return {**checkpoint, 'state_dict': weights}
 
 
 def load_backbone(backbone: nn.Module, path: str) -> None:

@@ -1,26 +1,30 @@
-"""What images a data set holds, and in which order, in 32 bytes."""
+"""What tells one list of images from another: a fingerprint of 64 digits."""
 import hashlib
-from typing import Any
+from typing import Any, Dict, Optional
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from ..checkpoints.branch_names import OLD_IMAGES
 from .centre_view import innermost_dataset
 
+# Under the checkpoint's ``meta``.
+KEY = 'image_fingerprint'
 
-def fingerprint(dataset: Any) -> Tensor:
+
+def fingerprint(dataset: Any) -> str:
     """Sum up the list of a data set's images.
 
     Of files the paths count, below the data set's own folder, so that a data
-    set may move; of arrays the pixels count.
+    set may move; of arrays the pixels; of images that are given in another
+    way, all that their entries hold.
 
     Args:
         dataset (BaseDataset): A training set of either library, or one that
             repeats another.
 
     Returns:
-        Tensor: (32,) uint8, SHA-256.
+        str: SHA-256 in hexadecimal digits.
     """
     dataset = innermost_dataset(dataset)
     prefix = getattr(dataset, 'data_prefix', None) or {}
@@ -30,23 +34,37 @@ def fingerprint(dataset: Any) -> Tensor:
     for position in range(len(dataset)):
         entry = dataset.get_data_info(position)
         path = entry.get('img_path')
-        if path is None:
+        if path is not None:
+            path = str(path)
+            if folder and path.startswith(folder):
+                path = path[len(folder):]
+            digest.update(path.encode() + b'\0')
+        elif 'img' in entry:
             digest.update(np.ascontiguousarray(entry['img']).tobytes())
-            continue
-        path = str(path)
-        if folder and path.startswith(folder):
-            path = path[len(folder):]
-        digest.update(path.encode() + b'\0')
-    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
+        else:
+            for name in sorted(set(entry) - {'sample_idx'}):
+                digest.update(f'{name}='.encode() + _bytes(entry[name]))
+    return digest.hexdigest()
 
 
-def in_words(digest: Tensor) -> str:
-    """Write a fingerprint for people.
+def saved_fingerprint(checkpoint: Dict[str, Any]) -> Optional[str]:
+    """Find the fingerprint of the images that a bank was made of.
 
     Args:
-        digest (Tensor): (32,) uint8.
+        checkpoint (dict): Of this version or of 1.0.0.
 
     Returns:
-        str: Its first 12 hexadecimal digits.
+        str, optional: None if there is none.
     """
-    return bytes(digest.tolist()).hex()[:12]
+    old = checkpoint['state_dict'].get(OLD_IMAGES)
+    if old is not None and old.any():
+        return bytes(old.tolist()).hex()
+    return checkpoint.get('meta', {}).get(KEY)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, torch.Tensor):
+        value = value.cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value).tobytes()
+    return repr(value).encode() + b'\0'

@@ -1,12 +1,12 @@
 """The paper, in pure PyTorch: it knows neither library."""
 from .branch import InterImageBranch
+from .clustered_bank import ClusteredBank
 from .label_updaters import OfflineKMeans, OnlineKMeans
 from .margin_nce_loss import MarginNCELoss
-from .memory_bank import MemoryBank
 from .pair_sampler import PairSampler
 from .proposal import propose
 
 __all__ = [
-    'InterImageBranch', 'MarginNCELoss', 'MemoryBank', 'OfflineKMeans',
+    'ClusteredBank', 'InterImageBranch', 'MarginNCELoss', 'OfflineKMeans',
     'OnlineKMeans', 'PairSampler', 'propose'
 ]

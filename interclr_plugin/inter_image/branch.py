@@ -1,4 +1,4 @@
-"""The inter-image branch: bank, labels, sampler and loss wired together."""
+"""In which order a step draws, compares, stores and labels."""
 from typing import Callable, Dict, Optional, Tuple
 
 import torch
@@ -8,7 +8,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..distributed import first_occurrence, gather_rows
-from .random_stream import RandomStream
+from .faults import Faults
+from .known_gradient import KnownGradient
 
 _ADD_THE_HOOK = (
     "The memory bank is not ready. Add custom_hooks = "
@@ -27,7 +28,7 @@ class InterImageBranch(BaseModule):
         feat_dim (int): D, width of the projection.
         num_images (int, optional): N, images in the training set. Defaults to
             None: :class:`MemoryBankHook` takes the dataset's length.
-        bank (dict, optional): :class:`MemoryBank`.
+        bank (dict, optional): :class:`ClusteredBank`.
         labels (dict, optional): :class:`OnlineKMeans`.
         sampler (dict, optional): :class:`PairSampler`.
         loss (dict, optional): :class:`MarginNCELoss`. Each of these four
@@ -55,22 +56,27 @@ class InterImageBranch(BaseModule):
                 f'queries_at_once={queries_at_once} must be at least 1. '
                 'Change inter_image=dict(queries_at_once=...).')
         self.queries_at_once = queries_at_once
+        # The most rows that a process has in a step, where these may differ.
+        self.batch_size = 0
         self.feat_dim = feat_dim
-        self.num_images = num_images
-        self.bank = _build(bank, 'MemoryBank')
+        self._asked_images = num_images
+        self.bank = _build(
+            bank,
+            'ClusteredBank',
+            num_clusters=num_clusters,
+            feat_dim=feat_dim)
         self.labels = _build(
             labels, 'OnlineKMeans', num_clusters=num_clusters)
         self.sampler = _build(sampler, 'PairSampler')
         self.loss = _build(loss, 'MarginNCELoss')
-        self.random = RandomStream()
-        # What must survive a resume: whether the bank is clustered, the first
-        # step with bad input (or -1), and which images the rows belong to.
-        self.register_buffer('ready', torch.zeros((), dtype=torch.long))
-        self.register_buffer('fault', torch.full((), -1, dtype=torch.long))
-        self.register_buffer('images', torch.zeros(32, dtype=torch.uint8))
+        self.faults = Faults()
+
+    @property
+    def num_images(self) -> int:
+        return self.bank.num_images
 
     def allocate(self, num_images: int, seed: int) -> None:
-        """Give all state its final size; to be done before a resume.
+        """Start with an empty bank for so many images.
 
         Args:
             num_images (int): N, length of the dataset.
@@ -80,18 +86,9 @@ class InterImageBranch(BaseModule):
             ValueError: If N contradicts the configuration, or another
                 setting is impossible for N.
         """
-        if self.num_images not in (None, num_images):
-            raise ValueError(
-                f'num_images={self.num_images}, but the training set has '
-                f'{num_images} images. Change or leave out '
-                'inter_image=dict(num_images=...).')
-        self.num_images = num_images
-        self.sampler.allocate(num_images)
-        self.labels.allocate(num_images, self.feat_dim)
-        self.bank.allocate(num_images, self.feat_dim)
-        self.random.start(seed)
-        self.ready.zero_()
-        self.fault.fill_(-1)
+        self._size(num_images)
+        self.bank.allocate(num_images, seed)
+        self.faults = Faults()
 
     def fill(self, features: Optional[Tensor] = None) -> None:
         """Store a feature of every image.
@@ -108,7 +105,7 @@ class InterImageBranch(BaseModule):
         if features is None:
             features = torch.randn(
                 self.bank.features.shape,
-                generator=self.random.shared(),
+                generator=self.bank.shared(),
                 device=self.bank.features.device)
         self._require_width('feature', features)
         bad = int((~features.isfinite().all(1)).sum())
@@ -122,14 +119,12 @@ class InterImageBranch(BaseModule):
     def first_clustering(
         self,
         progress: Callable[[], None] = lambda: None) -> None:
-        """Cluster the bank from nothing; the branch is ready then.
+        """Cluster the bank from nothing; the loss can be computed then.
 
         Args:
             progress (Callable): Called after each k-means iteration.
         """
-        self.labels.first_clustering(self.bank.features, self.random.shared(),
-                                     progress)
-        self.ready.fill_(1)
+        self.labels.first_clustering(self.bank, self.bank.shared(), progress)
 
     # A compiler would trace into it only to fall back at every step: the
     # random streams and the bank's updates are not a graph's.
@@ -151,22 +146,23 @@ class InterImageBranch(BaseModule):
             tuple: () the loss, and statistics to log.
 
         Raises:
-            RuntimeError: If the bank was never sized.
+            RuntimeError: If there are no clusters yet.
             ValueError: If the projections are not of the bank's width.
         """
-        safe = index.clamp(0, max(self.num_images or 1, 1) - 1)
-        self._require_bank()
+        if self.bank.status != 'clustered':
+            raise RuntimeError(_ADD_THE_HOOK)
         self._require_width('query', query)
+        safe = index.clamp(0, self.num_images - 1)
         with torch.autocast(query.device.type, enabled=False):
             loss, gradient = self._loss_and_gradient(query, safe)
-        loss = _KnownGradient.apply(query, loss, gradient)
+        loss = KnownGradient.apply(query, loss, gradient)
         return loss, self.update(key, index, query)
 
     def _loss_and_gradient(self, query: Tensor,
                            index: Tensor) -> Tuple[Tensor, Tensor]:
-        features, labels = self.bank.features, self.labels.labels
-        draw = self.sampler.draw(index, labels, self.random.own(),
-                                 self.labels.members)
+        features, labels = self.bank.features, self.bank.labels
+        draw = self.sampler.draw(index, labels, self.bank.own(),
+                                 self.bank.members)
         losses, gradients = [], []
         size = self.queries_at_once or len(query)
         for leaf, some, positive in zip(query.detach().float().split(size),
@@ -205,57 +201,53 @@ class InterImageBranch(BaseModule):
             dict[str, Tensor]: ``change_ratio``, () share of the labels that
             changed.
         """
-        self._require_bank()
+        if self.bank.status == 'empty':
+            raise RuntimeError(_ADD_THE_HOOK)
         self._require_width('key', key)
-        self.random.advance()
+        self.bank.random.step += 1
         inside = (index >= 0) & (index < self.num_images)  # (B,)
         safe = torch.where(inside, index, 0)
         with torch.autocast(key.device.type, enabled=False):
             key = key.float()
             rows = self.bank.blend(safe, key)
-            labels = self.labels.assign(safe, rows)
+            labels = self.labels.assign(self.bank, safe, rows)
         good = inside & key.isfinite().all(1)
         if query is not None:
             good &= query.isfinite().all(1)
 
         # What is written comes out of a collective: equal on every process.
-        rows = gather_rows(rows)
+        rows = gather_rows(rows, self.batch_size)
         index, labels, good = gather_rows(
-            torch.stack((safe, labels, good.long()), 1)).unbind(1)
+            torch.stack((safe, labels, good.long()), 1),
+            self.batch_size).unbind(1)
         good = good.bool().all()
         first = first_occurrence(index)
         rows = torch.where(good, rows[first], self.bank.features[index])
-        labels = torch.where(good, labels[first], self.labels.labels[index])
-        self.labels.before_write(index, self.bank.features)
-        self.bank.write(index, rows)
-        changed = self.labels.write(index, labels, self.bank.features)
-        step = self.random.current_step()
-        self.fault.copy_(
-            torch.where(good | (self.fault >= 0), self.fault, step))
+        labels = torch.where(good, labels[first], self.bank.labels[index])
+        changed = self.bank.write(index, rows, labels)
+        self.faults.note(good, self.bank.random.step)
         return dict(change_ratio=changed)
 
     @torch.no_grad()
     def after_step(self) -> None:
         """Do what the labels' cadence asks for after a training step."""
-        self.labels.after_step(self.random.current_step(), self.bank.features,
-                               self.random.shared())
+        self.labels.after_step(self.bank, self.bank.random.step,
+                               self.bank.shared())
 
-    def raise_fault(self) -> None:
-        """Stop the run if a step had bad input.
+    def raise_fault(self, losses: Optional[Dict[str, Tensor]] = None) -> None:
+        """Stop the run, on all processes at once, if a step went wrong.
+
+        To be called after each step: what one process sees, all hear of.
+
+        Args:
+            losses (dict, optional): What the step logged; the values with
+                "loss" in their names must be finite.
 
         Raises:
             ValueError: Names the step.
         """
-        step = int(self.fault)
-        if step >= 0:
-            raise ValueError(
-                f'Step {step}: a projection is NaN or infinite, or an image '
-                f'index lies outside [0, {self.num_images}), the images in '
-                'the memory bank. The bank stays as it was before that step. '
-                'Lower the learning rate (optim_wrapper.optimizer.lr) or '
-                'clip gradients (optim_wrapper.clip_grad); for the index '
-                'check that the dataset gives sample_idx 0 to '
-                f'{self.num_images - 1}.')
+        self.faults.stop(losses or {}, self.bank.random.step, self.num_images,
+                         self.bank.labels.device)
 
     def _require_width(self, name: str, projections: Tensor) -> None:
         if projections.dim() != 2 or projections.shape[1] != self.feat_dim:
@@ -265,28 +257,22 @@ class InterImageBranch(BaseModule):
                 f'(B, {self.feat_dim}). Change inter_image=dict(feat_dim=...)'
                 ' to the width of the projection (neck.out_channels).')
 
-    def _require_bank(self) -> None:
-        # `num_images` is set by allocate(); reading `ready` would wait for
-        # the device.
-        if self.bank.features.shape[0] == 0:
-            raise RuntimeError(_ADD_THE_HOOK)
+    def _size(self, num_images: int) -> None:
+        if self._asked_images not in (None, num_images):
+            raise ValueError(
+                f'num_images={self._asked_images}, but the training set has '
+                f'{num_images} images. Change or leave out '
+                'inter_image=dict(num_images=...).')
+        self.sampler.allocate(num_images)
+        self.labels.allocate(num_images)
 
-
-class _KnownGradient(torch.autograd.Function):
-    """Give a loss whose gradient is known already."""
-
-    @staticmethod
-    def forward(ctx, query: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        ctx.dtype = query.dtype
-        return loss.clone()
-
-    @staticmethod
-    def backward(ctx, upstream: Tensor) -> Tuple[Tensor, None, None]:
-        gradient, = ctx.saved_tensors
-        # Scaled in float32 first: a loss scale is there to save gradients
-        # that half precision would round to 0.
-        return (upstream * gradient).to(ctx.dtype), None, None
+    def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str,
+                              *args) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        # The bank is loaded next, and takes the size of what it is given.
+        num_images = len(state_dict.get(f'{prefix}bank.labels', ()))
+        if num_images:
+            self._size(num_images)
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:

@@ -11,7 +11,6 @@ from mmengine import dist
 from torch import Tensor
 
 from ..distributed import shard
-from .members import Members
 from .splitting import refill
 
 try:
@@ -178,7 +177,7 @@ def fit(features: Tensor,
         labels[mine] = nearest(seen[mine], centroids, geometry)
         dist.all_reduce(labels)
         sizes = torch.bincount(labels, minlength=num_clusters)
-        rows, numbers = refill(seen, labels, sizes, Members(), generator)
+        rows, numbers = refill(seen, labels, sizes, generator)
         labels[rows] = numbers
         centroids = means_of_members(seen, labels, centroids)
         progress()

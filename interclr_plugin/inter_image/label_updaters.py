@@ -1,4 +1,4 @@
-"""Who owns the pseudo-labels and the centroids, and when they move."""
+"""When labels and centroids move: with every batch, or now and then."""
 from typing import Optional
 
 import torch
@@ -7,8 +7,8 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from . import kmeans
+from .clustered_bank import ClusteredBank
 from .pseudo_labels import PseudoLabels, check_least
-from .running_means import RunningMeans
 from .splitting import refill
 
 # Released: 20 members of 128 on average.
@@ -37,13 +37,9 @@ class OfflineKMeans(PseudoLabels):
         check_least('interval', interval, 1)
         self.interval = interval
 
-    def assign(self, index: Tensor, rows: Tensor) -> Tensor:
-        return self.labels[index]
-
-    def write(self, index: Tensor, labels: Tensor,
-              features: Tensor) -> Tensor:
-        # The labels are those that stand there.
-        return torch.zeros_like(self.centroids[0, 0])
+    def assign(self, bank: ClusteredBank, index: Tensor,
+               rows: Tensor) -> Tensor:
+        return bank.labels[index]
 
     def wants_clustering(self, epoch: int) -> bool:
         return epoch % self.interval == 0
@@ -86,10 +82,9 @@ class OnlineKMeans(PseudoLabels):
         self.centroid_interval = centroid_interval
         self.small_cluster_interval = small_cluster_interval
         self._asked_min_size = min_cluster_size
-        self._means = RunningMeans()
 
-    def allocate(self, num_images: int, feat_dim: int) -> None:
-        super().allocate(num_images, feat_dim)
+    def allocate(self, num_images: int) -> None:
+        super().allocate(num_images)
         average = num_images / self.num_clusters
         least = self._asked_min_size
         if least is None:
@@ -107,36 +102,18 @@ class OnlineKMeans(PseudoLabels):
                 'min_cluster_size=...)).')
         self.min_cluster_size = least
 
-    def assign(self, index: Tensor, rows: Tensor) -> Tensor:
-        return kmeans.assign(rows, self.compared_centroids())
+    def assign(self, bank: ClusteredBank, index: Tensor,
+               rows: Tensor) -> Tensor:
+        return kmeans.assign(rows, self.compared_centroids(bank))
 
-    def before_write(self, index: Tensor, features: Tensor) -> None:
-        self._means.start(features, self.labels, self.num_clusters)
-        self._means.take_out(index, features, self.labels)
-
-    def write(self, index: Tensor, labels: Tensor,
-              features: Tensor) -> Tensor:
-        changed = super().write(index, labels, features)
-        self._means.put_back(index, features, self.labels)
-        return changed
-
-    def after_step(self, step: int, features: Tensor,
+    def after_step(self, bank: ClusteredBank, step: int,
                    generator: torch.Generator) -> None:
         if step % self.small_cluster_interval == 0:
-            self.repair_small_clusters(features, generator)
+            self.repair_small_clusters(bank, generator)
         if step % self.centroid_interval == 0:
-            self.update_centroids(features)
+            bank.renew_centroids()
 
-    def update_centroids(self, features: Tensor) -> None:
-        """Make every centroid the mean of its members.
-
-        Args:
-            features (Tensor): (N, D) the bank.
-        """
-        self._means.start(features, self.labels, self.num_clusters)
-        self.centroids.copy_(self._means.of(self.centroids))
-
-    def repair_small_clusters(self, features: Tensor,
+    def repair_small_clusters(self, bank: ClusteredBank,
                               generator: torch.Generator) -> None:
         """Dissolve small clusters and refill them from large ones.
 
@@ -148,28 +125,23 @@ class OnlineKMeans(PseudoLabels):
         members too: the released code leaves these stale.
 
         Args:
-            features (Tensor): (N, D) the bank.
+            bank (ClusteredBank): Clustered.
             generator (torch.Generator): The same on every process.
         """
-        self._means.start(features, self.labels, self.num_clusters)
-        small = self._means.sizes < max(self.min_cluster_size, 1)
+        small = bank.sums.sizes < max(self.min_cluster_size, 1)
         # The one wait for the device: without small clusters nothing follows.
         if not small.any():
             return
-        homeless = self.members.of(small.nonzero().flatten(), self.labels)
+        homeless = bank.members.of(small.nonzero().flatten(), bank.labels)
         nearest = kmeans.assign(
-            features.index_select(0, homeless),
-            self.compared_centroids(), allowed=~small)
+            bank.features.index_select(0, homeless),
+            self.compared_centroids(bank),
+            allowed=~small)
         dist.broadcast(nearest)
-        self._move(homeless, nearest, features)
-        rows, pieces = refill(features, self.labels, self._means.sizes,
-                              self.members, generator)
-        stays = pieces == self.labels[rows]
-        self._move(rows[~stays], pieces[~stays], features)
-        self.num_repaired += len(torch.cat((homeless, rows[~stays])).unique())
-        touched = torch.cat((nearest, pieces)).unique()
-        self.centroids[touched] = self._means.of(self.centroids, touched)
-
-    def _move(self, index: Tensor, labels: Tensor, features: Tensor) -> None:
-        self.before_write(index, features)
-        self.write(index, labels, features)
+        bank.write(homeless, None, nearest)
+        rows, pieces = refill(bank.features, bank.labels, bank.sums.sizes,
+                              generator, bank.members)
+        moves = pieces != bank.labels[rows]
+        bank.write(rows[moves], None, pieces[moves])
+        self.num_repaired += len(torch.cat((homeless, rows[moves])).unique())
+        bank.renew_centroids(torch.cat((nearest, pieces)).unique())

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import first_occurrence
+from ..distributed import is_first_occurrence
 
 # A place that no cluster reaches, whatever is taken from it.
 _NOWHERE = 1 << 62
@@ -19,28 +19,24 @@ class Members:
     the sorting knew, and a draw leaves out those that went and adds those
     that came: it is uniform over the members of the moment.
 
-    It is derived from the labels alone, so it is no buffer; what others write
-    to the labels is noticed. A random number always stands for the same
-    member, in the order of the images, whenever the last sorting was: a
-    resumed run draws what an uninterrupted one would.
+    It follows from the labels alone, and each write to them has to be
+    recorded. A random number always stands for the same member, in the order
+    of the images, whenever the last sorting was: a resumed run draws what an
+    uninterrupted one would.
+
+    Args:
+        labels (Tensor): (N,) cluster numbers.
     """
 
-    def __init__(self) -> None:
-        self._keys: Optional[Tensor] = None  # (N,) sorted label * N + image
-        # How often the labels were written: torch counts it.
-        self._seen = -1
+    def __init__(self, labels: Tensor) -> None:
+        self._sort(labels)
 
-    def sort(self, labels: Tensor) -> None:
-        """Sort all images by label.
-
-        Args:
-            labels (Tensor): (N,) cluster numbers.
-        """
+    def _sort(self, labels: Tensor) -> None:
         images = torch.arange(len(labels), device=labels.device)
+        # (N,) sorted label * N + image
         self._keys = (labels * len(labels) + images).sort().values
         self._written = images[:0]  # (R,) images, and what the sorting knew
         self._known = images[:0]
-        self._seen = labels._version
 
     def record(self, index: Tensor, before: Tensor, labels: Tensor) -> None:
         """Take note of images whose labels were written, by one write.
@@ -53,10 +49,6 @@ class Members:
         # So many writes that a sorting now and then costs little, and so few
         # that looking at each of them does too.
         most = min(max(len(labels) // 256, 64), max(1024, 4 * len(index)))
-        if labels._version != self._seen + 1:  # others wrote
-            self.sort(labels)
-            return
-        self._seen = labels._version
         self._written = torch.cat((self._written, index))
         self._known = torch.cat((self._known, before))
         if len(self._written) > most:
@@ -64,7 +56,7 @@ class Members:
             if labels.device.type == 'cpu':
                 self._merge(labels)
             else:
-                self.sort(labels)
+                self._sort(labels)
 
     def _merge(self, labels: Tensor) -> None:
         """Bring the sorting up to date: a fraction of what a new one costs."""
@@ -80,14 +72,8 @@ class Members:
 
     def _distinct(self) -> Tuple[Tensor, Tensor]:
         """Give each written image once, and the label the sorting knew."""
-        first = self._is_first()
+        first = is_first_occurrence(self._written)
         return self._written[first], self._known[first]
-
-    def _is_first(self) -> Tensor:
-        """Tell where a written image stands for the first time."""
-        position = torch.arange(
-            len(self._written), device=self._written.device)
-        return first_occurrence(self._written) == position
 
     def of(self, clusters: Tensor, labels: Tensor) -> Tensor:
         """List the members of some clusters.
@@ -100,8 +86,6 @@ class Members:
             Tensor: (n,) images, cluster after cluster, each in ascending
             order.
         """
-        if labels._version != self._seen:
-            self.sort(labels)
         total = len(labels)
         start = torch.searchsorted(self._keys, clusters * total)
         stop = torch.searchsorted(self._keys, (clusters + 1) * total)
@@ -120,23 +104,21 @@ class Members:
              wanted: Tensor,
              labels: Tensor,
              generator: torch.Generator,
-             besides: Optional[Tensor] = None) -> Tensor:
+             exclude: Optional[Tensor] = None) -> Tensor:
         """Draw one member of each given cluster, uniformly.
 
         Args:
             wanted (Tensor): (B,) clusters, each with a member.
             labels (Tensor): (N,) all labels, as they are now.
             generator (torch.Generator): On their device.
-            besides (Tensor, optional): (B,) a member of each cluster that is
+            exclude (Tensor, optional): (B,) a member of each cluster that is
                 drawn only where there is no other. Defaults to None: any.
 
         Returns:
             Tensor: (B,) images.
         """
-        if labels._version != self._seen:
-            self.sort(labels)
         total = len(labels)
-        lot = torch.rand(
+        random = torch.rand(
             len(wanted),
             generator=generator,
             device=labels.device,
@@ -147,7 +129,7 @@ class Members:
         # Written images as columns, (B, R): those that left a cluster since
         # the sorting, and those that came.
         written, known = self._written, self._known
-        first = self._is_first()
+        first = is_first_occurrence(written)
         cluster = wanted.unsqueeze(1)
         known_here = (known == cluster) & first
         is_here = labels[written] == cluster
@@ -155,18 +137,18 @@ class Members:
         left = torch.where(known_here & ~is_here, place - start.unsqueeze(1),
                            _NOWHERE)
         came = is_here & first & ~known_here
-        if besides is not None:
+        if exclude is not None:
             # The one that is left out counts as gone, unless it is alone.
             size = stop - start - (left < _NOWHERE).sum(1) + came.sum(1)
             skip = size > 1
-            came &= ~(skip.unsqueeze(1) & (written == besides.unsqueeze(1)))
-            key = wanted * total + besides
+            came &= ~(skip.unsqueeze(1) & (written == exclude.unsqueeze(1)))
+            key = wanted * total + exclude
             place = torch.searchsorted(self._keys, key)
             found = self._keys[place.clamp(max=total - 1)] == key
             left = torch.cat((left, torch.where(
                 skip & found, place - start, _NOWHERE).unsqueeze(1)), 1)
         size = stop - start - (left < _NOWHERE).sum(1) + came.sum(1)
-        drawn = (lot * size).long().unsqueeze(1)  # (B, 1) rank by image
+        drawn = (random * size).long().unsqueeze(1)  # (B, 1) rank by image
 
         # The ranks of those that came, among them and those that stayed.
         left = left.sort(1).values

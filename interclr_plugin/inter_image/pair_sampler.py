@@ -27,7 +27,7 @@ class Draw(NamedTuple):
     """The random part of a choice, before any comparison."""
     positive: Tensor  # (B,) index
     candidates: Optional[Tensor]  # (M,) index, or None: all images
-    lot: Optional[Tensor]  # (P,) one number for each place of the pool
+    random: Optional[Tensor]  # (P,) one number for each place of the pool
 
 
 @MODELS.register_module()
@@ -166,12 +166,12 @@ class PairSampler(nn.Module):
         Returns:
             Draw: For :meth:`compare`.
         """
-        positive = (members or Members()).draw(
+        positive = (members or Members(labels)).draw(
             labels[index],
             labels,
             generator,
-            besides=index if self.positives == 'others' else None)
-        candidates = lot = None
+            exclude=index if self.positives == 'others' else None)
+        candidates = random = None
         semi = self.strategy in ('semi-hard', 'semi-easy')
         if semi and self.pool == 'candidates':
             count = round(self.num_negatives / self.pool_fraction)
@@ -180,7 +180,7 @@ class PairSampler(nn.Module):
         elif semi:
             # One random number for each place of the pool, shared by the
             # batch: each row's draw is still uniform, at a B-th of the cost.
-            lot = torch.rand(
+            random = torch.rand(
                 self.pool_size, generator=generator, device=labels.device)
         elif self.strategy == 'random':
             # Twice K leave K valid ones unless the query's own cluster holds
@@ -189,7 +189,7 @@ class PairSampler(nn.Module):
             order = torch.randperm(
                 count, generator=generator, device=labels.device)
             candidates = draw_subset(len(labels), count, generator)[order]
-        return Draw(positive, candidates, lot)
+        return Draw(positive, candidates, random)
 
     def compare(self, query: Tensor, index: Tensor, features: Tensor,
                 labels: Tensor, draw: Draw) -> Pairs:
@@ -206,13 +206,13 @@ class PairSampler(nn.Module):
             Pairs: Indices into the bank, and similarities.
         """
         query_labels = labels[index].unsqueeze(1)  # (b, 1)
-        positive, candidates, lot = draw
+        positive, candidates, random = draw
         positive_similarity = (query * features[positive].float()).sum(1)
         row_labels = labels if candidates is None else labels[candidates]
         with torch.no_grad():
             rows, similarity = self._similarities(query, features, candidates)
             same = row_labels == query_labels
-            columns = self._select(similarity, same, lot)
+            columns = self._select(similarity, same, random)
             chosen = similarity.gather(1, columns)
         negatives = columns if candidates is None else candidates[columns]
         return Pairs(positive, negatives, ~same.gather(1, columns),
@@ -220,7 +220,7 @@ class PairSampler(nn.Module):
                      Chosen.apply(query, rows, columns, chosen, similarity))
 
     def _select(self, similarity: Tensor, same: Tensor,
-                lot: Optional[Tensor]) -> Tensor:
+                random: Optional[Tensor]) -> Tensor:
         """Choose K of M columns for each row: (b, M) to (b, K).
 
         ``similarity`` is written to, where ``same`` forbids an image.
@@ -231,13 +231,13 @@ class PairSampler(nn.Module):
                 stable=True)[:, :self.num_negatives]
         largest = self.strategy != 'semi-easy'
         similarity.masked_fill_(same, -_BEYOND if largest else _BEYOND)
-        semi_exact = lot is not None
+        semi_exact = random is not None
         count = self.pool_size if semi_exact else self.num_negatives
         pool = similarity.topk(count, 1, largest=largest, sorted=False).indices
         if not semi_exact:
             return pool
-        lot = lot.masked_fill(same.gather(1, pool), -1)  # (b, P)
-        drawn = lot.topk(self.num_negatives, 1, sorted=False).indices
+        random = random.masked_fill(same.gather(1, pool), -1)  # (b, P)
+        drawn = random.topk(self.num_negatives, 1, sorted=False).indices
         return pool.gather(1, drawn)
 
 
@@ -259,7 +259,7 @@ def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
     device = generator.device
     edges = torch.arange(count + 1, device=device) * total // count
     length = edges[1:] - edges[:-1]
-    lot = torch.rand(
+    random = torch.rand(
         count, generator=generator, device=device, dtype=torch.float64)
     turn = torch.randint(total, (1, ), generator=generator, device=device)
-    return (edges[:-1] + (lot * length).long() + turn) % total
+    return (edges[:-1] + (random * length).long() + turn) % total

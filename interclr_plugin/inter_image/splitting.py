@@ -3,7 +3,7 @@
 As in kmeans.py, all processes hold the same features, and what may differ
 between them comes out of a collective.
 """
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 from mmengine import dist
@@ -129,8 +129,11 @@ def split(features: Tensor, members: Tensor, sizes: Tensor, cuts: Tensor,
     return piece
 
 
-def refill(features: Tensor, labels: Tensor, sizes: Tensor, members: Members,
-           generator: torch.Generator) -> Tuple[Tensor, Tensor]:
+def refill(features: Tensor,
+           labels: Tensor,
+           sizes: Tensor,
+           generator: torch.Generator,
+           members: Optional[Members] = None) -> Tuple[Tensor, Tensor]:
     """Give every empty cluster a piece of a large one, all in one pass.
 
     METHOD.md 3 cuts the largest cluster in two by 2-means, once for each
@@ -145,8 +148,9 @@ def refill(features: Tensor, labels: Tensor, sizes: Tensor, members: Members,
         features (Tensor): (N, D), N at least C.
         labels (Tensor): (N,) cluster numbers.
         sizes (Tensor): (C,) how often each stands there.
-        members (Members): Of these labels.
         generator (torch.Generator): The same on every process.
+        members (Members, optional): Kept for these labels. Defaults to None:
+            found where they are needed.
 
     Returns:
         tuple[Tensor, Tensor]: (n,) rows, and (n,) the labels they shall have
@@ -157,7 +161,7 @@ def refill(features: Tensor, labels: Tensor, sizes: Tensor, members: Members,
         return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)
     donors = (cuts > 0).nonzero().flatten()  # (G,)
-    rows = members.of(donors, labels)
+    rows = (members or Members(labels)).of(donors, labels)
     piece = split(features, rows, sizes[donors], cuts[donors], generator)
     # The first piece of a donor keeps its number; the others take empty ones.
     pieces = cuts[donors] + 1

@@ -8,7 +8,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..algorithms.inter_clr import InterCLRMixin
-from ..runner import unwrap
+from ..runner import steps_per_pass, unwrap
 from . import alarms
 from .monitor import check_least
 from .representation_monitor import RepresentationMonitor
@@ -93,7 +93,7 @@ class AlarmHook(Hook):
                          outputs: Optional[dict] = None) -> None:
         """Look, and warn of what was not told yet."""
         step = runner.iter + 1
-        grace = self.grace_epochs * len(runner.train_dataloader)
+        grace = self.grace_epochs * steps_per_pass(runner)
         if step <= grace or not self.every_n_train_iters(
                 runner, self.interval):
             return
@@ -132,7 +132,7 @@ class AlarmHook(Hook):
             found['one cluster'] = alarms.one_cluster(
                 last['clusters/largest'], branch.num_images,
                 branch.labels.num_clusters, self.max_largest)
-        step, epoch = runner.iter + 1, len(runner.train_dataloader)
+        step, epoch = runner.iter + 1, steps_per_pass(runner)
         window = min(_WINDOW, epoch)
         ratios = history.get('train/change_ratio', np.empty(0))[-window:]
         if step >= max(_LATE * runner.max_iters, _LATE_EPOCHS * epoch):

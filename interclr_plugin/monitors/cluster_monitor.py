@@ -46,7 +46,7 @@ class ClusterMonitor(Monitor):
 
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
-        sizes = branch.labels.sizes()
+        sizes = branch.bank.sizes()
         empty, entropy = torch.stack(
             ((sizes == 0).sum().double(), size_entropy(sizes))).tolist()
         return {'clusters/empty': int(empty), 'clusters/entropy': entropy}
@@ -56,10 +56,9 @@ class ClusterMonitor(Monitor):
         if not is_nth_epoch_s_end(runner):
             return
         branch = unwrap(runner, type(self).__name__).inter_image
-        labels = branch.labels
         if self._before is not None:
-            moved = (labels.labels != self._before).float().mean()
-            repaired = labels.num_repaired - self._repaired
+            moved = (branch.bank.labels != self._before).float().mean()
+            repaired = branch.labels.num_repaired - self._repaired
             log_scalars(
                 runner, {
                     'clusters/churn': float(moved),
@@ -69,6 +68,6 @@ class ClusterMonitor(Monitor):
 
     def _note(self, branch: InterImageBranch) -> None:
         online = not isinstance(branch.labels, OfflineKMeans)
-        if online and branch.ready:
-            self._before = branch.labels.labels.clone()
+        if online and branch.bank.status == 'clustered':
+            self._before = branch.bank.labels.clone()
         self._repaired = branch.labels.num_repaired

@@ -70,7 +70,7 @@ class LabelMonitor(Monitor):
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
         from sklearn import metrics
-        truth, labels = self._truth, branch.labels.labels.cpu().numpy()
+        truth, labels = self._truth, branch.bank.labels.cpu().numpy()
         table = metrics.cluster.contingency_matrix(truth, labels, sparse=True)
         others = branch.sampler.positives == 'others'
         return {
@@ -82,10 +82,10 @@ class LabelMonitor(Monitor):
         }
 
     def _false_negatives(self, branch: InterImageBranch) -> float:
-        features, labels = branch.bank.features, branch.labels.labels
+        features, labels = branch.bank.features, branch.bank.labels
         truth = torch.from_numpy(np.asarray(self._truth)).to(labels.device)
         generator = torch.Generator(labels.device)
-        generator.manual_seed(branch.random.current_step())
+        generator.manual_seed(branch.bank.random.step)
         chosen = torch.randint(
             len(labels), (self.num_queries, ),
             generator=generator,
@@ -93,7 +93,7 @@ class LabelMonitor(Monitor):
         false = torch.zeros(2, device=labels.device)
         for index in chosen.split(_AT_ONCE):
             pairs = branch.sampler(features[index].float(), index, features,
-                                   labels, generator)
+                                   labels, generator, branch.bank.members)
             false += _count(truth[index], truth[pairs.negatives], pairs.valid)
         share = false[0] / false[1].clamp(min=1)
         return float(share)

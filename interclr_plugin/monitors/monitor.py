@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..inter_image import InterImageBranch
-from ..runner import log_scalars, unwrap
+from ..runner import log_scalars, steps_per_pass, unwrap
 
 
 class Monitor(Hook):
@@ -69,7 +69,7 @@ class Monitor(Hook):
         if not self.is_due(runner):
             return
         model = unwrap(runner, type(self).__name__)
-        if not model.inter_image.ready:
+        if model.inter_image.bank.status != 'clustered':
             return  # there are no labels yet
         with torch.no_grad():
             values = self.measure(runner, model, model.inter_image)
@@ -86,7 +86,7 @@ def is_nth_epoch_s_end(runner: Runner, interval: int = 1) -> bool:
     Returns:
         bool: In terms of passes over the data, also where a run counts steps.
     """
-    return (runner.iter + 1) % (interval * len(runner.train_dataloader)) == 0
+    return (runner.iter + 1) % (interval * steps_per_pass(runner)) == 0
 
 
 def check_least(hook: Hook, name: str, value: float, least: float) -> None:

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BRANCH = 'inter_image.'
+from ..checkpoints.branch_names import BANK, rename_1_0
+from ..inter_image.clustered_bank import STATUSES
 
 
 class Bank(NamedTuple):
@@ -35,11 +36,12 @@ def read_bank(state: Dict[str, Tensor]) -> Optional[Bank]:
         Bank, optional: None where the run had no inter-image branch, or its
         first clustering was still to come.
     """
-    labels = state.get(f'{_BRANCH}labels.labels')
-    if labels is None or not state.get(f'{_BRANCH}ready', torch.tensor(1)):
+    state = dict(state)
+    rename_1_0(state)
+    if state.get(f'{BANK}status', 0) != STATUSES.index('clustered'):
         return None
-    return Bank(state[f'{_BRANCH}bank.features'].float(), labels,
-                state[f'{_BRANCH}labels.centroids'].float())
+    return Bank(state[f'{BANK}features'].float(), state[f'{BANK}labels'],
+                state[f'{BANK}centroids'].float())
 
 
 def cluster_sizes(state: Dict[str, Tensor]) -> List[int]:

@@ -9,7 +9,8 @@ import torch
 from mmengine.registry import DefaultScope
 from torch.utils.data import Subset
 
-from ..checkpoints import load_backbone, load_state_dict
+from ..checkpoints import load_backbone, load_checkpoint, load_state_dict
+from ..datasets.fingerprint import saved_fingerprint
 from ..evaluation import evaluate, extract_features
 from ..evaluation.benchmark import FrozenModel
 from ..monitors.measures import effective_rank
@@ -63,7 +64,8 @@ class Content:
             ValueError: No checkpoint can be read.
         """
         states, last = self._read_checkpoints()
-        state = load_state_dict(str(last.path))
+        checkpoint = load_checkpoint(str(last.path))
+        state = checkpoint['state_dict']
         self.bank = read_bank(state)
         scalars = read_scalars(self.run.work_dir)
         others = read_scalars(
@@ -77,7 +79,7 @@ class Content:
         with DefaultScope.overwrite_default_scope(scope):
             with self._attempt('Images'):
                 pictures = Pictures(self.run.config,
-                                    state.get('inter_image.images'))
+                                    saved_fingerprint(checkpoint))
             with self._attempt('The map of the features'):
                 if pictures is not None:
                     feature_map, ranks = self._map(pictures, last)

@@ -9,7 +9,6 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 from PIL import Image
-from torch import Tensor
 
 from ..datasets.centre_view import centre_view
 from ..datasets.fingerprint import fingerprint
@@ -27,8 +26,8 @@ class Pictures:
 
     Args:
         config (Config): Of a pre-training, in either library.
-        recorded (Tensor, optional): (32,) the checkpoint's fingerprint of
-            its images. None: not checked.
+        recorded (str, optional): The checkpoint's fingerprint of its images.
+            None: not checked.
 
     Raises:
         ValueError: The images, or their order, are others than those of the
@@ -37,12 +36,11 @@ class Pictures:
 
     def __init__(self,
                  config: Config,
-                 recorded: Optional[Tensor] = None) -> None:
+                 recorded: Optional[str] = None) -> None:
         dataset = DATASETS.build(
             copy.deepcopy(config.train_dataloader.dataset))
         self.view = centre_view(dataset)
-        if recorded is not None and recorded.any() and not recorded.equal(
-                fingerprint(dataset)):
+        if recorded not in (None, fingerprint(dataset)):
             raise ValueError(
                 'the images of train_dataloader.dataset, or their order, are '
                 'others than those of the checkpoint. Make the report where '

@@ -60,7 +60,7 @@ def test_a_backbone_trains(scope, name, tmp_path):
     scalars = runner.message_hub.log_scalars
     assert scalars['train/inter_loss'].current() > 0
     assert torch.isfinite(torch.tensor(scalars['train/loss'].current()))
-    assert runner.model.inter_image.random.current_step() == 6
+    assert runner.model.inter_image.bank.random.step == 6
     after = runner.model.backbone.state_dict()
     assert any(not torch.equal(value, after[key])
                for key, value in before.items())

@@ -131,7 +131,7 @@ def test_it_trains_from_its_configuration(config):
     scalars = runner.message_hub.log_scalars
     assert scalars['train/inter_loss'].current() > 0
     assert torch.isfinite(torch.tensor(scalars['train/loss'].current()))
-    assert runner.model.inter_image.random.current_step() == 6
+    assert runner.model.inter_image.bank.random.step == 6
 
 
 @pytest.mark.parametrize('path', ABLATIONS)
@@ -142,7 +142,7 @@ def test_an_ablation_trains(path, tmp_path):
     epochs_without = 1 if 'bank' in path.name or 'warmup' in path.name else 0
     logged = 'train/inter_loss' in runner.message_hub.log_scalars
     assert logged == (not epochs_without)
-    assert runner.model.inter_image.random.current_step() == 6
+    assert runner.model.inter_image.bank.random.step == 6
 
 
 def test_a_neck_of_its_own(config):

@@ -49,7 +49,7 @@ def test_copies_stay_equal(tmp_path):
         first, second = (
             torch.load(tmp_path / f'{name}.{rank}.pth', weights_only=True)
             for rank in range(2))
-        assert first['inter_image.random.step'] == 3
+        assert first['inter_image.bank.step'] == 3
         for key, value in first.items():
             # Batch statistics are each process's own.
             if 'running_' not in key:

@@ -51,4 +51,4 @@ def test_state_dict_is_what_was_saved(scope, tmp_path):
     for name, value in model.state_dict().items():
         assert torch.equal(state[name], value), name
         assert state[name].dtype == value.dtype
-    assert state['inter_image.labels.labels'][8] == 1
+    assert state['inter_image.bank.labels'][8] == 1

@@ -1,6 +1,7 @@
 """Random sequences of what can happen to a branch, and what must hold."""
 import hashlib
 import os
+import re
 
 import torch
 import torch.distributed as torch_dist
@@ -66,12 +67,12 @@ def play(settings, operations):
     branch.fill()
     branch.first_clustering()
     check(branch, settings)
-    assert branch.labels.sizes().min() >= 1
+    assert branch.bank.sizes().min() >= 1
     for operation, seed in operations:
         branch = OPERATION[operation](branch, settings, seed)
         check(branch, settings)
     digest = hashlib.sha256()
-    for _, buffer in sorted(branch.named_buffers()):
+    for _, buffer in sorted(branch.state_dict().items()):
         digest.update(buffer.numpy().tobytes())
     return digest.hexdigest()
 
@@ -86,7 +87,7 @@ def batch(settings, seed):
 
 def step(branch, settings, seed):
     query, key, index = batch(settings, seed)
-    labels = branch.labels.labels.clone()
+    labels = branch.bank.labels.clone()
     drawn = []
     compare = branch.sampler.compare
     branch.sampler.compare = lambda *args: drawn.append(
@@ -104,40 +105,47 @@ def step(branch, settings, seed):
     return branch
 
 
+def fault_of(branch):
+    """The step that a stop of the run would name."""
+    try:
+        branch.raise_fault()
+    except ValueError as error:
+        return int(re.match(r'Step (\d+)', str(error))[1])
+
+
 def nan(branch, settings, seed):
     query, key, index = batch(settings, seed)
     before = [buffer.clone() for buffer in (
-        branch.bank.features, branch.labels.labels)]
-    fault = int(branch.fault)
+        branch.bank.features, branch.bank.labels)]
+    before_fault = fault_of(branch)
     key[seed % 4, 0] = float('nan')
     branch(query, key, index)
     assert torch.equal(branch.bank.features, before[0])
-    assert torch.equal(branch.labels.labels, before[1])
-    assert int(branch.fault) == (
-        branch.random.current_step() if fault < 0 else fault)
+    assert torch.equal(branch.bank.labels, before[1])
+    assert fault_of(branch) == (before_fault or branch.bank.random.step)
     return branch
 
 
 def repair(branch, settings, seed):
     generator = torch.Generator().manual_seed(seed)
-    branch.labels.repair_small_clusters(branch.bank.features, generator)
-    sizes = branch.labels.sizes()
+    branch.labels.repair_small_clusters(branch.bank, generator)
+    sizes = branch.bank.sizes()
     assert sizes.min() >= max(settings['min_size'], 1)
-    labels = branch.labels.labels.clone()
-    branch.labels.repair_small_clusters(branch.bank.features, generator)
-    assert torch.equal(labels, branch.labels.labels)
+    labels = branch.bank.labels.clone()
+    branch.labels.repair_small_clusters(branch.bank, generator)
+    assert torch.equal(labels, branch.bank.labels)
     return branch
 
 
 def centroids(branch, settings, seed):
-    before = branch.labels.centroids.clone()
-    branch.labels.update_centroids(branch.bank.features)
+    before = branch.bank.centroids.clone()
+    branch.bank.renew_centroids()
     for number in range(settings['num_clusters']):
-        members = branch.labels.labels == number
+        members = branch.bank.labels == number
         mean = branch.bank.features[members].mean(0) if members.any() \
             else before[number]
         torch.testing.assert_close(
-            branch.labels.centroids[number], mean, atol=1e-6, rtol=1e-5)
+            branch.bank.centroids[number], mean, atol=1e-6, rtol=1e-5)
     return branch
 
 
@@ -149,7 +157,7 @@ def resume(branch, settings, seed):
 
 def recluster(branch, settings, seed):
     branch.first_clustering()
-    assert branch.labels.sizes().min() >= 1
+    assert branch.bank.sizes().min() >= 1
     return branch
 
 
@@ -165,10 +173,10 @@ OPERATION = dict(
 def check(branch, settings):
     norms = branch.bank.features.norm(dim=1)
     torch.testing.assert_close(norms, torch.ones_like(norms))
-    labels = branch.labels.labels
+    labels = branch.bank.labels
     assert 0 <= labels.min() and labels.max() < settings['num_clusters']
-    assert branch.labels.sizes().sum() == settings['num_images']
-    assert branch.labels.centroids.isfinite().all()
+    assert branch.bank.sizes().sum() == settings['num_images']
+    assert branch.bank.centroids.isfinite().all()
 
 
 def serve(rank, store, connection):

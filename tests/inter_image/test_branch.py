@@ -73,7 +73,7 @@ def record_pairs(branch):
 
 
 def state_of(branch):
-    return {name: value.clone() for name, value in branch.named_buffers()}
+    return {name: value.clone() for name, value in branch.state_dict().items()}
 
 
 def reference_loss(query, pairs, bank, margin=-0.5, temperature=0.2):
@@ -150,7 +150,7 @@ def test_half_precision_projections_give_a_float32_loss(dtype):
 
 
 def getattr_path(module, name):
-    return dict(module.named_buffers())[name]
+    return module.state_dict()[name]
 
 
 @pytest.mark.parametrize('upstream', [65536.0, 2.0**20])
@@ -197,7 +197,7 @@ def test_one_cluster_holds_everything(strategy):
     """Without this, a collapse of the labels could hang the run (METHOD.md
     10.3) or give NaN."""
     branch = branch_of(strategy=strategy)
-    branch.labels.labels.fill_(2)
+    branch.bank.load(labels=torch.full((40, ), 2))
     query, key, index = batch_of(branch)
     loss, _ = branch(query, key, index)
     loss.backward()
@@ -209,9 +209,10 @@ def test_arc_margin_where_the_query_is_its_positive():
     """Without this, a cosine of exactly 1 could put NaN into the network
     (METHOD.md 10.5)."""
     branch = branch_of(loss=dict(margin=0.5, margin_type='arc'))
-    branch.bank.features.copy_(torch.eye(6)[torch.arange(40) % 6])
-    branch.labels.labels.copy_(torch.arange(40) % 4)
-    branch.bank.features[branch.labels.labels == 0] = torch.eye(6)[3]
+    labels = torch.arange(40) % 4
+    features = torch.eye(6)[torch.arange(40) % 6]
+    features[labels == 0] = torch.eye(6)[3]
+    branch.bank.load(features=features, labels=labels)
     query = (2 * torch.eye(6)[3]).repeat(2, 1).requires_grad_()
     index = torch.tensor([0, 4])
     drawn = record_pairs(branch)
@@ -245,8 +246,8 @@ def test_the_loss_reads_the_bank_before_it_is_written():
     """Without this, an image could be compared with its own new key:
     METHOD.md 2 says loss first, so the first step reads the initial bank."""
     branch = branch_of()
-    branch.labels.labels.fill_(1)
-    branch.labels.labels[:5] = 0  # positives come from the batch itself
+    # Positives come from the batch itself.
+    branch.bank.load(labels=(torch.arange(40) >= 5).long())
     drawn = record_pairs(branch)
     query, key, _ = batch_of(branch)
     index = torch.arange(5)
@@ -264,15 +265,16 @@ def test_labels_come_after_the_features():
     where METHOD.md 3 says: of the feature after its update."""
     branch = branch_of(momentum=0.5, feat_dim=3)
     eye = torch.eye(3)
-    branch.labels.centroids.copy_(
-        torch.stack([eye[0], eye[1],
-                     F.normalize(eye[0] + eye[1], dim=0), -eye[2]]))
-    branch.bank.features[7] = eye[0]
-    branch.labels.labels[7] = 3
+    branch.bank.load(
+        centroids=torch.stack([
+            eye[0], eye[1],
+            F.normalize(eye[0] + eye[1], dim=0), -eye[2]
+        ]))
+    branch.bank.write(torch.tensor([7]), eye[:1], torch.tensor([3]))
     branch.update(5 * eye[1:2], torch.tensor([7]))
-    assert branch.labels.labels[7] == 2
+    assert branch.bank.labels[7] == 2
     old, new, key = (
-        nearest_centroid(row, branch.labels.centroids)
+        nearest_centroid(row, branch.bank.centroids)
         for row in (eye[0], branch.bank.features[7], eye[1]))
     assert (old, new, key) == (0, 2, 1)
 
@@ -281,9 +283,9 @@ def test_the_centroids_of_a_step_are_the_old_ones():
     """Without this, centroids could move with every batch: they have a
     cadence of their own."""
     branch = branch_of()
-    before = branch.labels.centroids.clone()
+    before = branch.bank.centroids.clone()
     branch(*batch_of(branch))
-    assert torch.equal(branch.labels.centroids, before)
+    assert torch.equal(branch.bank.centroids, before)
 
 
 @pytest.mark.parametrize('momentum', [1.0, 0.5])
@@ -296,8 +298,8 @@ def test_a_repeated_image_keeps_its_first_key(momentum):
     index = torch.tensor([7, 9, 7, 0, 9])
     branch.update(key, index)
     assert holds(branch, index, key, before)
-    assert branch.labels.labels[7] == nearest_centroid(
-        branch.bank.features[7], branch.labels.centroids)
+    assert branch.bank.labels[7] == nearest_centroid(
+        branch.bank.features[7], branch.bank.centroids)
 
 
 def test_offline_labels_let_the_features_move():
@@ -311,17 +313,17 @@ def test_offline_labels_let_the_features_move():
         branch.after_step()
         assert holds(branch, index, key, features)
         assert statistics['change_ratio'] == 0
-    for name in ('labels.labels', 'labels.centroids'):
+    for name in ('bank.labels', 'bank.centroids'):
         assert torch.equal(getattr_path(branch, name), before[name])
 
 
 def test_change_ratio_is_the_share_of_new_labels():
     """Without this, the log could show another number than METHOD.md 3's."""
     branch = branch_of()
-    before = branch.labels.labels.clone()
+    before = branch.bank.labels.clone()
     query, key, index = batch_of(branch, size=16)
     _, statistics = branch(query, key, index)
-    changed = branch.labels.labels[index] != before[index]
+    changed = branch.bank.labels[index] != before[index]
     assert set(statistics) == {'change_ratio'}
     assert statistics['change_ratio'].item() == pytest.approx(
         changed.float().mean().item())
@@ -365,7 +367,7 @@ def test_bad_input_stores_nothing_and_names_the_step(what):
     query = query.detach()
     BAD[what](query, key, index)
     branch(query.requires_grad_(), key, index)
-    for name in ('bank.features', 'labels.labels', 'labels.centroids'):
+    for name in ('bank.features', 'bank.labels', 'bank.centroids'):
         assert torch.equal(getattr_path(branch, name), before[name]), name
     # A good step and another bad one: the first bad step is remembered.
     branch(*batch_of(branch, seed=10))
@@ -395,7 +397,7 @@ def test_bad_features_for_the_first_clustering_are_counted(value):
         branch.fill(features)
     for part in ('2 of 40', 'load_from'):
         assert part in str(error.value)
-    assert not branch.ready
+    assert branch.bank.status == 'empty'
 
 
 def test_a_bank_without_features_starts_from_random_rows():
@@ -407,12 +409,12 @@ def test_a_bank_without_features_starts_from_random_rows():
         branch.allocate(40, seed=0)
         branch.fill()
         banks.append(branch.bank.features.clone())
-        assert not branch.ready
+        assert branch.bank.status == 'filled'
         branch.update(*batch_of(branch)[1:])  # works before the clustering
         branch.raise_fault()
         branch.first_clustering()
-        assert branch.ready
-        assert branch.labels.sizes().min() >= 1
+        assert branch.bank.status == 'clustered'
+        assert branch.bank.sizes().min() >= 1
     assert torch.equal(*banks)
     np.testing.assert_allclose(banks[0].norm(dim=1), 1, atol=1e-6)
     assert len(banks[0].unique(dim=0)) == 40
@@ -468,9 +470,9 @@ def test_a_resumed_branch_goes_on_to_the_bit(strategy):
         labels=dict(min_cluster_size=3),
         sampler=dict(strategy=strategy, num_negatives=8, pool_fraction=0.5))
     second.allocate(40, seed=77)
-    assert not second.ready
+    assert second.bank.status == 'empty'
     second.load_state_dict(first.state_dict())
-    assert second.ready
+    assert second.bank.status == 'clustered'
     assert head + train(second, range(7, 15)) == expected
     for name, value in state_of(whole).items():
         assert torch.equal(getattr_path(second, name), value), name
@@ -528,24 +530,23 @@ def test_any_order_of_events_keeps_the_rules(events, num_images, num_clusters,
             branch.update(key, index)
             for image in index.tolist():
                 row = branch.bank.features[image]
-                assert branch.labels.labels[image] == nearest_centroid(
-                    row, branch.labels.centroids)
+                assert branch.bank.labels[image] == nearest_centroid(
+                    row, branch.bank.centroids)
         elif event == 'repair':
-            branch.labels.repair_small_clusters(branch.bank.features,
-                                                seeded(seed))
-            assert branch.labels.sizes().min() >= 1
+            branch.labels.repair_small_clusters(branch.bank, seeded(seed))
+            assert branch.bank.sizes().min() >= 1
         else:
-            branch.labels.update_centroids(branch.bank.features)
+            branch.bank.renew_centroids()
         branch.raise_fault()
-        labels = branch.labels.labels.tolist()
+        labels = branch.bank.labels.tolist()
         assert 0 <= min(labels) and max(labels) < num_clusters
         sizes = cluster_sizes(labels, num_clusters)
-        assert branch.labels.sizes().tolist() == sizes
+        assert branch.bank.sizes().tolist() == sizes
         assert sum(sizes) == num_images
         np.testing.assert_allclose(
             branch.bank.features.norm(dim=1), 1, atol=1e-5)
-        assert branch.labels.centroids.isfinite().all()
-    assert branch.random.current_step() == sum(
+        assert branch.bank.centroids.isfinite().all()
+    assert branch.bank.random.step == sum(
         event in ('step', 'update') for event, _ in events)
 
 
@@ -623,7 +624,7 @@ def test_a_bank_in_half_precision(dtype, pool, strategy):
         branch.allocate(60, seed=1)
         branch.fill(start.clone())
         # As if it had been rounded: the only difference there shall be.
-        branch.bank.features.copy_(branch.bank.features.to(half))
+        branch.bank.load(features=branch.bank.features.to(half))
         branch.first_clustering()
         losses = []
         for number, (query, key) in enumerate(batches.clone()):
@@ -631,7 +632,7 @@ def test_a_bank_in_half_precision(dtype, pool, strategy):
             index = (torch.arange(7) * 8 + number) % 60
             loss, _ = branch(query, key, index)
             loss.backward()
-            branch.bank.features.copy_(branch.bank.features.to(half))
+            branch.bank.load(features=branch.bank.features.to(half))
             branch.after_step()
             losses.append(torch.cat((loss.detach()[None],
                                      query.grad.flatten())))
@@ -641,6 +642,6 @@ def test_a_bank_in_half_precision(dtype, pool, strategy):
     ours, theirs = (branch for _, branch in found)
     assert ours.bank.features.dtype == half
     assert ours.bank.features.element_size() == 2
-    assert torch.equal(ours.labels.labels, theirs.labels.labels)
-    torch.testing.assert_close(ours.labels.centroids, theirs.labels.centroids)
-    assert ours.labels.centroids.dtype == torch.float32
+    assert torch.equal(ours.bank.labels, theirs.bank.labels)
+    torch.testing.assert_close(ours.bank.centroids, theirs.bank.centroids)
+    assert ours.bank.centroids.dtype == torch.float32

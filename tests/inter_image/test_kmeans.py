@@ -15,7 +15,6 @@ from reference import (
 from sklearn.cluster import KMeans
 
 from interclr_plugin.inter_image import kmeans, splitting
-from interclr_plugin.inter_image.members import Members
 
 
 def seeded(seed=0):
@@ -161,7 +160,7 @@ def refill_case(labels, num_clusters, features=None, seed=0):
         features = unit_rows(len(labels))
     rows, numbers = splitting.refill(
         features, labels, torch.bincount(labels, minlength=num_clusters),
-        Members(), seeded(seed))
+        seeded(seed))
     return labels, labels.index_copy(0, rows, numbers)
 
 

@@ -15,7 +15,11 @@ from reference import (
 )
 from reference import unit_rows as unit_rows_of
 
-from interclr_plugin.inter_image import OfflineKMeans, OnlineKMeans
+from interclr_plugin.inter_image import (
+    ClusteredBank,
+    OfflineKMeans,
+    OnlineKMeans,
+)
 
 
 def seeded(seed=0):
@@ -27,14 +31,22 @@ def unit_rows(num_rows, feat_dim=6, seed=0):
     return F.normalize(rows, dim=1)
 
 
-def online(num_images=60, num_clusters=5, feat_dim=6, **arguments):
+def online(num_images=60, num_clusters=5, **arguments):
     labels = OnlineKMeans(num_clusters=num_clusters, **arguments)
-    labels.allocate(num_images, feat_dim)
+    labels.allocate(num_images)
     return labels
 
 
+def bank_of(features, num_clusters=5, **tensors):
+    bank = ClusteredBank(
+        num_clusters=num_clusters, feat_dim=features.shape[1])
+    bank.allocate(len(features), seed=0)
+    bank.load(features=features, **tensors)
+    return bank
+
+
 def with_sizes(sizes, seed=0, min_cluster_size=5, **arguments):
-    """A state in which cluster c has sizes[c] members, and its features."""
+    """Labels in which cluster c has sizes[c] members, and their bank."""
     draw = seeded(seed)
     numbers = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     numbers = numbers[torch.randperm(len(numbers), generator=draw)]
@@ -43,10 +55,11 @@ def with_sizes(sizes, seed=0, min_cluster_size=5, **arguments):
         len(sizes),
         min_cluster_size=min_cluster_size,
         **arguments)
-    features = unit_rows(len(numbers), seed=seed)
-    state.labels.copy_(numbers)
-    state.centroids.copy_(torch.randn(state.centroids.shape, generator=draw))
-    return state, features
+    return state, bank_of(
+        unit_rows(len(numbers), seed=seed),
+        len(sizes),
+        labels=numbers,
+        centroids=torch.randn(len(sizes), 6, generator=draw))
 
 
 # every step
@@ -55,65 +68,64 @@ def test_labels_of_a_batch(geometry):
     """Without this, the online labels could take another centroid than that
     with the largest product, or be stored for other images."""
     state = online(geometry=geometry)
-    state.centroids.copy_(torch.randn(5, 6, generator=seeded(1)))
-    state.centroids[2] *= 9
-    compared = state.centroids
+    compared = torch.randn(5, 6, generator=seeded(1))
+    compared[2] *= 9
+    bank = bank_of(
+        unit_rows(60),
+        labels=torch.zeros(60, dtype=torch.long),
+        centroids=compared)
     if geometry == 'spherical':
         compared = unit_rows_of(compared)
-    before = state.labels.clone()
     rows = unit_rows(8)
     index = torch.tensor([5, 59, 0, 17, 3, 4, 8, 30])
-    labels = state.assign(index, rows)
+    labels = state.assign(bank, index, rows)
     assert labels.tolist() == [
         nearest_centroid(row, compared) for row in rows
     ]
-    assert torch.equal(state.labels, before)  # computing stores nothing
-    bank = unit_rows(60)
-    state.before_write(index, bank)
-    changed = state.write(index, labels, bank)
-    assert torch.equal(state.labels[index], labels)
+    assert not bank.labels.any()  # computing stores nothing
+    changed = bank.write(index, rows, labels)
+    assert torch.equal(bank.labels[index], labels)
     others = [i for i in range(60) if i not in index]
-    assert not state.labels[others].any()
+    assert not bank.labels[others].any()
     # All labels were 0.
     assert changed.item() == pytest.approx((labels != 0).float().mean())
-    state.before_write(index, bank)
-    assert state.write(index, labels, bank).item() == 0
+    assert bank.write(index, rows, labels).item() == 0
 
 
 # centroids
 def test_all_centroids_become_the_means():
     """Without this, centroids could be re-normalised, or an empty cluster's
     be lost; METHOD.md 2 says plain means."""
-    state, features = with_sizes([20, 0, 25, 15, 0], min_cluster_size=0)
-    old = state.centroids.clone()
-    state.update_centroids(features)
+    _, bank = with_sizes([20, 0, 25, 15, 0], min_cluster_size=0)
+    old = bank.centroids.clone()
+    bank.renew_centroids()
     np.testing.assert_allclose(
-        state.centroids,
-        means(features, state.labels.tolist(), old),
+        bank.centroids,
+        means(bank.features, bank.labels.tolist(), old),
         atol=1e-6)
-    assert torch.equal(state.centroids[[1, 4]], old[[1, 4]])
-    assert (state.centroids[[0, 2, 3]].norm(dim=1) < 0.9).all()
+    assert torch.equal(bank.centroids[[1, 4]], old[[1, 4]])
+    assert (bank.centroids[[0, 2, 3]].norm(dim=1) < 0.9).all()
 
 
 # small clusters
-def check_repair(state, features):
+def check_repair(state, bank):
     """Repair and compare with METHOD.md 3.2 (and the docstring's cuts)."""
-    least = state.min_cluster_size
+    least, features = state.min_cluster_size, bank.features
     num_clusters = state.num_clusters
-    old_labels = state.labels.tolist()
-    old_centroids = state.centroids.clone()
+    old_labels = bank.labels.tolist()
+    old_centroids = bank.centroids.clone()
     sizes = cluster_sizes(old_labels, num_clusters)
     small = [c for c, size in enumerate(sizes) if size < max(least, 1)]
-    state.repair_small_clusters(features, seeded(3))
+    state.repair_small_clusters(bank, seeded(3))
 
-    labels = state.labels.tolist()
+    labels = bank.labels.tolist()
     new_sizes = cluster_sizes(labels, num_clusters)
     assert sum(new_sizes) == len(features)
-    assert state.sizes().tolist() == new_sizes
+    assert bank.sizes().tolist() == new_sizes
     assert min(new_sizes) >= max(least, 1)
     if not small:
         assert labels == old_labels
-        assert torch.equal(state.centroids, old_centroids)
+        assert torch.equal(bank.centroids, old_centroids)
         return
 
     # Dissolved members went to the nearest centroid that is not small; from
@@ -142,10 +154,10 @@ def check_repair(state, features):
     expected = means(features, labels, old_centroids)
     for c in range(num_clusters):
         if members_of(labels, c) == members_of(old_labels, c):
-            assert torch.equal(state.centroids[c], old_centroids[c])
+            assert torch.equal(bank.centroids[c], old_centroids[c])
         else:
             np.testing.assert_allclose(
-                state.centroids[c], expected[c], atol=1e-6)
+                bank.centroids[c], expected[c], atol=1e-6)
 
 
 @pytest.mark.parametrize('sizes', [
@@ -181,31 +193,31 @@ def test_any_state_is_repaired(sizes, share, seed):
 def test_a_repaired_state_stays_as_it_is():
     """Without this, one repair could leave small clusters behind, and the
     same images would move at every step."""
-    state, features = with_sizes([1, 2, 60, 3, 94], min_cluster_size=16)
-    check_repair(state, features)
-    assert state.sizes().min() >= 16
-    labels = state.labels.clone()
-    centroids = state.centroids.clone()
-    state.repair_small_clusters(features, seeded(4))
-    assert torch.equal(state.labels, labels)
-    assert torch.equal(state.centroids, centroids)
+    state, bank = with_sizes([1, 2, 60, 3, 94], min_cluster_size=16)
+    check_repair(state, bank)
+    assert bank.sizes().min() >= 16
+    labels = bank.labels.clone()
+    centroids = bank.centroids.clone()
+    state.repair_small_clusters(bank, seeded(4))
+    assert torch.equal(bank.labels, labels)
+    assert torch.equal(bank.centroids, centroids)
 
 
 def test_minimum_size_0_still_refills_empty_clusters():
     """Without this, ``min_cluster_size=0`` could leave empty clusters."""
-    state, features = with_sizes([0, 60, 1, 0, 1], min_cluster_size=0)
-    check_repair(state, features)
-    assert state.sizes().min() >= 1
+    state, bank = with_sizes([0, 60, 1, 0, 1], min_cluster_size=0)
+    check_repair(state, bank)
+    assert bank.sizes().min() >= 1
 
 
 def test_identical_features_are_repaired():
     """Without this, a collapsed network could stop the run here instead of
     showing in the log."""
-    state, features = with_sizes([57, 0, 1, 0, 2])
-    features = features[:1].expand(60, -1).contiguous()
-    state.repair_small_clusters(features, seeded())
-    assert state.sizes().min() >= 5
-    assert state.centroids.isfinite().all()
+    state, bank = with_sizes([57, 0, 1, 0, 2])
+    bank.load(features=bank.features[:1].expand(60, -1))
+    state.repair_small_clusters(bank, seeded())
+    assert bank.sizes().min() >= 5
+    assert bank.centroids.isfinite().all()
 
 
 # cadence
@@ -213,13 +225,13 @@ def test_after_step_keeps_the_cadence(monkeypatch):
     """Without this, a cadence could be off by one or one interval rule
     both; repair comes before the centroids."""
     done = []
-    monkeypatch.setattr(OnlineKMeans, 'update_centroids',
+    monkeypatch.setattr(ClusteredBank, 'renew_centroids',
                         lambda self, *args: done.append((step, 'centroids')))
     monkeypatch.setattr(OnlineKMeans, 'repair_small_clusters',
                         lambda self, *args: done.append((step, 'repair')))
     state = online(centroid_interval=4, small_cluster_interval=2)
     for step in range(1, 9):
-        state.after_step(step, unit_rows(60), seeded())
+        state.after_step(bank_of(unit_rows(60)), step, seeded())
     assert done == [(2, 'repair'), (4, 'repair'), (4, 'centroids'),
                     (6, 'repair'), (8, 'repair'), (8, 'centroids')]
 
@@ -227,7 +239,7 @@ def test_after_step_keeps_the_cadence(monkeypatch):
 def test_the_released_cadence_is_the_default():
     """Without this, a default could drift from the released recipe."""
     state = OnlineKMeans(num_clusters=10000)
-    state.allocate(1281167, 1)
+    state.allocate(1281167)
     assert (state.centroid_interval, state.small_cluster_interval) == (10, 1)
     assert state.min_cluster_size == 20
     # 20 of 128 on average, where the average is smaller.
@@ -240,21 +252,21 @@ def test_offline_labels_stay_between_clusterings():
     """Without this, offline labels could move with the batches, or be
     clustered in other epochs than METHOD.md 3 says."""
     state = OfflineKMeans(num_clusters=5, interval=3)
-    state.allocate(60, 6)
-    features = unit_rows(60)
-    state.first_clustering(features, seeded())
-    labels, centroids = state.labels.clone(), state.centroids.clone()
+    state.allocate(60)
+    bank = bank_of(unit_rows(60))
+    state.first_clustering(bank, seeded())
+    labels, centroids = bank.labels.clone(), bank.centroids.clone()
     index = torch.tensor([5, 59, 0])
     assert torch.equal(
-        state.assign(index, unit_rows(3, seed=1)), labels[index])
+        state.assign(bank, index, unit_rows(3, seed=1)), labels[index])
     for step in range(1, 21):
-        state.after_step(step, features, seeded())
-    assert torch.equal(state.labels, labels)
-    assert torch.equal(state.centroids, centroids)
+        state.after_step(bank, step, seeded())
+    assert torch.equal(bank.labels, labels)
+    assert torch.equal(bank.centroids, centroids)
     due = [epoch for epoch in range(1, 10) if state.wants_clustering(epoch)]
     assert due == [3, 6, 9]
     assert not any(map(online().wants_clustering, range(10)))
-    assert state.statistics()['clusters/small'] == 0
+    assert state.statistics(bank)['clusters/small'] == 0
 
 
 # the rest
@@ -263,35 +275,26 @@ def test_first_clustering_has_means_and_no_empty_cluster(geometry):
     """Without this, training could start from a clustering whose centroids
     belong to other labels."""
     state = online(geometry=geometry)
-    features = unit_rows(60)
+    bank = bank_of(unit_rows(60))
     rounds = []
-    state.first_clustering(features, seeded(), lambda: rounds.append(1))
-    assert state.sizes().min() >= 1
+    state.first_clustering(bank, seeded(), lambda: rounds.append(1))
+    assert bank.status == 'clustered'
+    assert bank.sizes().min() >= 1
     assert len(rounds) == 20
     np.testing.assert_allclose(
-        state.centroids,
-        means(features, state.labels.tolist(), np.zeros((5, 6))),
+        bank.centroids,
+        means(bank.features, bank.labels.tolist(), np.zeros((5, 6))),
         atol=1e-6)
 
 
 def test_statistics_count():
     """Without this, the log could show other clusters than there are."""
-    state, _ = with_sizes([30, 4, 20, 0, 46])
-    assert state.statistics() == {
+    state, bank = with_sizes([30, 4, 20, 0, 46])
+    assert state.statistics(bank) == {
         'clusters/smallest': 0,
         'clusters/largest': 46,
         'clusters/small': 2
     }
-
-
-def test_all_state_is_in_the_checkpoint():
-    """Without this, a resume would recompute the centroids, and 22 % of the
-    labels would differ (METHOD.md 10.8)."""
-    state, _ = with_sizes([30, 4, 20, 0, 6])
-    other = online()
-    other.load_state_dict(state.state_dict())
-    assert torch.equal(other.labels, state.labels)
-    assert torch.equal(other.centroids, state.centroids)
 
 
 @pytest.mark.parametrize('argument, least', [

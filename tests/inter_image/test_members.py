@@ -18,10 +18,10 @@ def write(members, labels, index, new):
     members.record(index, before, labels)
 
 
-def allowed(labels, label, besides=None):
+def allowed(labels, label, exclude=None):
     found = (labels == label).nonzero().flatten().tolist()
-    if besides is not None and len(found) > 1:
-        found.remove(besides)
+    if exclude is not None and len(found) > 1:
+        found.remove(exclude)
     return found
 
 
@@ -35,8 +35,7 @@ def test_nobody_but_members_is_drawn(data, num_images, num_clusters, seed):
     cluster that they left."""
     draw = seeded(seed)
     labels = torch.randint(num_clusters, (num_images, ), generator=draw)
-    members = Members()
-    members.sort(labels)
+    members = Members(labels)
     for _ in range(data.draw(st.integers(0, 6))):
         count = data.draw(st.integers(1, 5))
         # Some twice in one write, with equal labels, as gathered batches.
@@ -46,27 +45,27 @@ def test_nobody_but_members_is_drawn(data, num_images, num_clusters, seed):
         write(members, labels, index, new)
         # What is drawn does not depend on when the images were sorted.
         images = torch.arange(num_images)
-        for besides in (None, images):
+        for exclude in (None, images):
             assert torch.equal(
-                members.draw(labels[images], labels, seeded(seed), besides),
-                Members().draw(labels[images], labels, seeded(seed), besides))
-    for besides in (False, True):
+                members.draw(labels[images], labels, seeded(seed), exclude),
+                Members(labels).draw(labels[images], labels, seeded(seed),
+                                     exclude))
+    for exclude in (False, True):
         images = torch.arange(num_images).repeat(60)
         drawn = members.draw(labels[images], labels, draw,
-                             images if besides else None)
+                             images if exclude else None)
         for image in range(num_images):
             found = drawn[images == image].tolist()
             assert set(found) <= set(
-                allowed(labels, labels[image], image if besides else None))
+                allowed(labels, labels[image], image if exclude else None))
 
 
-@pytest.mark.parametrize('besides', [False, True])
-def test_a_draw_is_uniform_over_the_members_of_the_moment(besides):
+@pytest.mark.parametrize('exclude', [False, True])
+def test_a_draw_is_uniform_over_the_members_of_the_moment(exclude):
     """Without it images that came or stayed could be drawn more often."""
     draw = seeded(3)
     labels = torch.randint(3, (60, ), generator=draw)
-    members = Members()
-    members.sort(labels)
+    members = Members(labels)
     for _ in range(8):
         index = torch.randint(60, (6, ), generator=draw)
         new = torch.randint(3, (60, ), generator=draw)[index]
@@ -74,8 +73,8 @@ def test_a_draw_is_uniform_over_the_members_of_the_moment(besides):
     for image in range(0, 60, 7):
         images = torch.full((6000, ), image)
         drawn = members.draw(labels[images], labels, draw,
-                             images if besides else None)
-        expected = allowed(labels, labels[image], image if besides else None)
+                             images if exclude else None)
+        expected = allowed(labels, labels[image], image if exclude else None)
         counts = torch.bincount(drawn, minlength=60)[expected].double()
         assert counts.sum() == 6000
         # Five standard deviations of a binomial count.
@@ -94,7 +93,7 @@ def test_the_members_of_some_clusters(num_images, num_clusters, batch, seed):
     way, which could lose an image or its order."""
     draw = seeded(seed)
     labels = torch.randint(num_clusters, (num_images, ), generator=draw)
-    members = Members()
+    members = Members(labels)
     for _ in range(12):
         index = torch.randint(num_images, (batch, ), generator=draw)
         new = torch.randint(num_clusters, (num_images, ), generator=draw)
@@ -112,8 +111,7 @@ def test_the_members_of_some_clusters(num_images, num_clusters, batch, seed):
 def test_the_notes_of_writes_do_not_grow_for_ever():
     """Without it each draw would cost more than the one before."""
     labels = torch.zeros(50, dtype=torch.long)
-    members = Members()
-    members.sort(labels)
+    members = Members(labels)
     for step in range(60):
         index = torch.arange(10) + step % 40
         write(members, labels, index, torch.full((10, ), step % 3))

@@ -70,11 +70,11 @@ def test_positives_are_uniform_over_the_cluster(kind):
     first, last = (labels == labels[0]).nonzero().flatten()[[0, -1]].tolist()
     for image in (first, last, 17, 30):
         index = torch.tensor(image).repeat(4000)
-        drawn = Members().draw(
+        drawn = Members(labels).draw(
             labels[index],
             labels,
             seeded(1),
-            besides=index if kind == 'others' else None)
+            exclude=index if kind == 'others' else None)
         members = sorted(positives(labels.tolist(), image, kind))
         counts = torch.bincount(drawn, minlength=60)
         assert set(drawn.tolist()) == set(members)
@@ -85,7 +85,7 @@ def test_positives_are_uniform_over_the_cluster(kind):
 def test_each_image_of_a_batch_gets_its_own_positive():
     """Without this, one random number could serve a whole batch."""
     labels = torch.zeros(50, dtype=torch.long)
-    drawn = Members().draw(labels[:40], labels, seeded())
+    drawn = Members(labels).draw(labels[:40], labels, seeded())
     assert len(drawn.unique()) > 15
 
 

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interclr_plugin.distributed import is_first_occurrence
 from interclr_plugin.inter_image.running_means import RunningMeans
 
 
@@ -31,37 +32,20 @@ def test_they_are_the_means(writes, seed, dtype):
     draw = torch.Generator().manual_seed(seed)
     features = unit_rows(30, seed).to(dtype)
     labels = torch.randint(4, (30, ), generator=draw)
-    running = RunningMeans()
-    running.start(features, labels, 6)
+    running = RunningMeans(features, labels, 6)
     for step in range(writes):
         index = torch.randint(30, (5, ), generator=draw)  # some twice
         rows = unit_rows(30, step).to(dtype)[index]
         numbers = torch.randint(6, (30, ), generator=draw)[index]
-        running.take_out(index, features, labels)
+        once = is_first_occurrence(index).long()
+        running.add(index, -once, features, labels)
         features[index] = rows
         labels[index] = numbers
-        running.put_back(index, features, labels)
+        running.add(index, once, features, labels)
     old = torch.randn(6, 5, generator=draw)
     found = running.of(old)
     expected = by_a_loop(features, labels, old)
     torch.testing.assert_close(found.double(), expected, atol=1e-7, rtol=0)
     assert torch.equal(running.sizes, torch.bincount(labels, minlength=6))
-    anew = RunningMeans()
-    anew.start(features, labels, 6)
+    anew = RunningMeans(features, labels, 6)
     assert torch.equal(found, anew.of(old))
-
-
-def test_what_others_write_is_noticed():
-    """Without it a bank that was filled or loaded would keep old means."""
-    features, labels = unit_rows(20, 0), torch.arange(20) % 3
-    old = torch.zeros(3, 5)
-    running = RunningMeans()
-    for change in (lambda: None, lambda: features.copy_(unit_rows(20, 1)),
-                   lambda: labels.copy_(torch.arange(20) // 7)):
-        change()
-        running.start(features, labels, 3)
-        torch.testing.assert_close(
-            running.of(old).double(), by_a_loop(features, labels, old))
-    running.start(unit_rows(20, 2), labels, 3)  # another bank
-    assert not torch.equal(
-        running.of(old).double(), by_a_loop(features, labels, old))

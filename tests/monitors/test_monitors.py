@@ -67,14 +67,14 @@ class Record(Hook):
         self.stop, self.labels = stop, []
 
     def before_train(self, runner):
-        self.first = runner.model.inter_image.labels.labels.clone()
+        self.first = runner.model.inter_image.bank.labels.clone()
 
     def before_train_iter(self, runner, *args, **kwargs):
         if runner.iter == self.stop:
             raise KeyboardInterrupt
 
     def after_train_iter(self, runner, *args, **kwargs):
-        self.labels.append(runner.model.inter_image.labels.labels.clone())
+        self.labels.append(runner.model.inter_image.bank.labels.clone())
 
 
 def train(config, stop=None):

@@ -106,9 +106,9 @@ def test_the_members_shown_are_those_of_a_loop(written):
     """Without it the montage could show other images than it says."""
     state = load_state_dict(str(written.run / 'epoch_2.pth'))
     bank = read_bank(state)
-    labels = state['inter_image.labels.labels'].numpy()
+    labels = state['inter_image.bank.labels'].numpy()
     features = state['inter_image.bank.features'].numpy()
-    centroids = state['inter_image.labels.centroids'].numpy()
+    centroids = state['inter_image.bank.centroids'].numpy()
     chosen = choose_clusters(bank.labels, 3)
     sizes = np.bincount(labels)
     ranked = sorted(range(6), key=lambda each: (-sizes[each], each))
@@ -142,7 +142,7 @@ def test_the_pairs_shown_are_those_of_a_loop(written):
     """Without it a positive could be of another cluster, or a negative not
     among the hardest."""
     state = load_state_dict(str(written.run / 'epoch_2.pth'))
-    labels = state['inter_image.labels.labels'].numpy()
+    labels = state['inter_image.bank.labels'].numpy()
     features = state['inter_image.bank.features'].numpy()
     pairs = choose_pairs(read_bank(state), queries=40, count=4)
     assert len({each.query for each in pairs}) == 40

@@ -1,0 +1,65 @@
+"""Which names in a checkpoint are the inter-image branch's, now and before."""
+from typing import MutableMapping
+
+import torch
+from torch import Tensor
+
+STATE = 'inter_image.'
+BANK = 'inter_image.bank.'
+# What version 1.0.0 called them.
+_OLD_NECK = 'inter_image.neck.'
+_OLD_NAMES = {
+    'labels.labels': 'labels',
+    'labels.centroids': 'centroids',
+    'random.seed': 'seed',
+    'random.step': 'step',
+}
+_OLD_READY, _OLD_FAULT, OLD_IMAGES = (
+    STATE + name for name in ('ready', 'fault', 'images'))
+
+
+def is_state(name: str) -> bool:
+    """Tell the bank's state, which a new run does without, from weights.
+
+    Args:
+        name (str): In a checkpoint of this version or of 1.0.0.
+
+    Returns:
+        bool: Whether it is the state of a training set.
+    """
+    return name.startswith(STATE) and not name.startswith(_OLD_NECK)
+
+
+def is_stock(name: str) -> bool:
+    """Tell whether a stock algorithm has a weight, too.
+
+    Args:
+        name (str): In a checkpoint of this version or of 1.0.0.
+
+    Returns:
+        bool: False for all that InterCLR adds.
+    """
+    return not name.startswith(STATE)
+
+
+def rename_1_0(state: MutableMapping[str, Tensor], prefix: str = '') -> None:
+    """Give what version 1.0.0 saved the names of today.
+
+    Args:
+        state (dict[str, Tensor]): Weights by name, changed in place; those
+            of this version stay.
+        prefix (str): Ahead of the algorithm's own names.
+    """
+    old = f'{prefix}{STATE}'
+    bank = f'{prefix}{BANK}'
+    for name, today in _OLD_NAMES.items():
+        if old + name in state:
+            state[bank + today] = state.pop(old + name)
+    ready = state.pop(prefix + _OLD_READY, None)
+    if ready is not None:
+        # 1.0.0 told by a flag whether there were clusters, and a bank
+        # without rows had zeros.
+        filled = state[bank + 'features'].any()
+        state[f'{bank}status'] = torch.tensor(2 if ready else int(filled))
+    state.pop(prefix + _OLD_FAULT, None)
+    state.pop(prefix + OLD_IMAGES, None)

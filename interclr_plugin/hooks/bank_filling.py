@@ -1,0 +1,61 @@
+"""How the bank is filled from the data set, and clustered."""
+from typing import Optional, Sequence
+
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+from mmengine.utils import ProgressBar
+from torch import nn
+
+from ..datasets.centre_view import centre_view, to_model_inputs
+from ..datasets.extraction import extract
+
+
+def fill(model: nn.Module,
+         runner: Runner,
+         transforms: Optional[Sequence[dict]] = None,
+         batch_size: int = 256) -> None:
+    """Store features of all images, as the model sees them now.
+
+    Args:
+        model (nn.Module): Its bank is written.
+        runner (Runner): Its training set is read.
+        transforms (Sequence[dict], optional): As for :func:`centre_view`.
+        batch_size (int): Images at once. Defaults to 256.
+    """
+    branch = model.inter_image
+    runner.logger.info(
+        f'Filling the memory bank with {branch.num_images} images.')
+    features = extract(
+        centre_view(runner.train_dataloader.dataset, transforms),
+        model,
+        lambda batch: model.project(to_model_inputs(model, batch)),
+        batch_size=batch_size,
+        num_workers=runner.train_dataloader.num_workers,
+        progress=_Progress(branch.num_images))
+    branch.fill(features)
+
+
+def cluster(model: nn.Module, runner: Runner) -> None:
+    """Cluster the bank as it is, from nothing.
+
+    Args:
+        model (nn.Module): Its bank is clustered.
+        runner (Runner): Told what comes out.
+    """
+    branch = model.inter_image
+    runner.logger.info('First clustering of the memory bank into '
+                       f'{branch.labels.num_clusters} clusters.')
+    branch.first_clustering(_Progress(20))
+    runner.logger.info(f'Clusters: {branch.labels.statistics(branch.bank)}')
+
+
+class _Progress:
+    """A bar on the main process, nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self.bar = ProgressBar(total) if is_main_process() else None
+
+    def __call__(self, done: int = 1) -> None:
+        if self.bar is not None:
+            left = self.bar.task_num - self.bar.completed
+            self.bar.update(min(done, left))

@@ -1,0 +1,256 @@
+"""How the branch's state is held, written and loaded: one module owns it."""
+from typing import Dict, Optional, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ..distributed import is_first_occurrence
+from .members import Members
+from .random_stream import RandomStream
+from .running_means import RunningMeans
+
+# What there is: nothing, rows alone, or rows with labels and centroids.
+STATUSES = ('empty', 'filled', 'clustered')
+_TENSORS = ('features', 'labels', 'centroids')
+_NUMBERS = ('status', 'seed', 'step')
+
+
+@MODELS.register_module()
+class ClusteredBank(nn.Module):
+    """Store a unit feature and a label for each training image.
+
+    Others read ``features`` (N, D), ``labels`` (N,), ``centroids`` (C, D) and
+    ``status``; they change them by :meth:`fill`, :meth:`load`, :meth:`write`
+    and :meth:`renew_centroids` alone, which keep what follows from them
+    (sums, sizes, members) up to date. Nothing here communicates: callers
+    write the same values on every process.
+
+    The state is in the checkpoint, but its tensors are no buffers, so what
+    averages, broadcasts or swaps buffers (``SyncBuffersHook``, ``EMAHook``,
+    data-parallel wrappers) cannot touch it. When it is loaded it takes the
+    checkpoint's number of images. ``status`` is ``'empty'``, ``'filled'``
+    (rows, no clusters yet) or ``'clustered'``.
+
+    Args:
+        num_clusters (int): C.
+        feat_dim (int): D, width of the projection.
+        momentum (float): Weight of the NEW value, in (0, 1]. Defaults to
+            1.0: the stored feature is the latest key.
+        dtype (str): ``'float32'``, or ``'float16'`` or ``'bfloat16'`` for
+            half of the memory; everything is computed in float32 all the
+            same. Defaults to ``'float32'``.
+
+    Raises:
+        ValueError: If ``momentum`` is outside (0, 1] or ``dtype`` unknown.
+
+    Source: docs/method.md 2; Xie et al., IJCV 2022, section 3.
+    """
+
+    DTYPES = ('float32', 'float16', 'bfloat16')
+
+    def __init__(self,
+                 *,
+                 num_clusters: int,
+                 feat_dim: int,
+                 momentum: float = 1.0,
+                 dtype: str = 'float32') -> None:
+        super().__init__()
+        if not 0 < momentum <= 1:
+            raise ValueError(
+                f'momentum={momentum} is outside (0, 1]; it is the weight of '
+                'the new value. Change inter_image=dict(bank=dict('
+                'momentum=...)).')
+        if dtype not in self.DTYPES:
+            raise ValueError(
+                f'dtype={dtype!r} is unknown; allowed: '
+                f'{", ".join(map(repr, self.DTYPES))}. Change inter_image='
+                'dict(bank=dict(dtype=...)).')
+        self.momentum = momentum
+        self.features = torch.zeros(0, feat_dim, dtype=getattr(torch, dtype))
+        self.labels = torch.zeros(0, dtype=torch.long)
+        self.centroids = torch.zeros(num_clusters, feat_dim)
+        self._start(0)
+
+    def allocate(self, num_images: int, seed: int) -> None:
+        """Start anew, with room for so many images.
+
+        Args:
+            num_images (int): N, images in the training set.
+            seed (int): At least 0, the same on every process.
+        """
+        self.features = self.features.new_zeros(
+            num_images, self.features.shape[1])
+        self.labels = self.labels.new_zeros(num_images)
+        self.centroids.zero_()
+        self._start(seed)
+
+    def fill(self, features: Tensor) -> None:
+        """Replace all rows; clusters, if any, are no longer theirs.
+
+        Args:
+            features (Tensor): (N, D), any length; stored as unit rows.
+        """
+        self.load(features=F.normalize(features, dim=1))
+        self.status = 'filled'
+
+    def load(self, **tensors: Tensor) -> None:
+        """Replace tensors as a whole.
+
+        Args:
+            **tensors (Tensor): ``features``, ``labels`` or ``centroids``.
+                With labels the bank is clustered.
+        """
+        for name, value in tensors.items():
+            getattr(self, name).copy_(value)
+        if 'labels' in tensors:
+            self.status = 'clustered'
+        elif self.status == 'empty':
+            self.status = 'filled'
+        self._sums = self._members = None
+
+    def blend(self, index: Tensor, key: Tensor) -> Tensor:
+        """Compute the new rows of some images, without storing them.
+
+        Args:
+            index (Tensor): (B,) positions in the training set.
+            key (Tensor): (B, D) keys, any length.
+
+        Returns:
+            Tensor: (B, D) unit rows; an all-zero key, which has no
+            direction, leaves the row as it was.
+        """
+        key = F.normalize(key, dim=1)
+        old = self.features[index].float()
+        mixed = torch.lerp(old, key, self.momentum)
+        return torch.where((key != 0).any(1, keepdim=True),
+                           F.normalize(mixed, dim=1), old)
+
+    def write(self, index: Tensor, rows: Optional[Tensor],
+              labels: Tensor) -> Tensor:
+        """Store rows and labels of some images.
+
+        Args:
+            index (Tensor): (n,) positions in the training set; where one
+                repeats, its rows and labels must be equal.
+            rows (Tensor, optional): (n, D) unit rows, rounded to the bank's
+                dtype. None: they stay.
+            labels (Tensor): (n,) cluster numbers.
+
+        Returns:
+            Tensor: () share of these images whose label changed.
+        """
+        once = is_first_occurrence(index)
+        before = self.labels[index]
+        if self._sums is not None:
+            self._sums.add(index, -once.long(), self.features, self.labels)
+        if rows is not None:
+            self.features[index] = rows.to(self.features.dtype)
+        self.labels[index] = labels
+        if self._sums is not None:
+            self._sums.add(index, once.long(), self.features, self.labels)
+        if self._members is not None:
+            self._members.record(index, before, self.labels)
+        return ((before != labels) & once).sum() / once.sum()
+
+    def renew_centroids(
+        self, clusters: Union[Tensor, slice] = slice(None)) -> None:
+        """Make centroids the means of their members; without any they stay.
+
+        Args:
+            clusters (Tensor): (n,) which ones. Defaults to all.
+        """
+        self.centroids[clusters] = self.sums.of(self.centroids, clusters)
+
+    @property
+    def num_images(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_clusters(self) -> int:
+        return len(self.centroids)
+
+    @property
+    def sums(self) -> RunningMeans:
+        """Sums and sizes of the clusters: made when asked for, then kept."""
+        if self._sums is None:
+            self._sums = RunningMeans(self.features, self.labels,
+                                      self.num_clusters)
+        return self._sums
+
+    @property
+    def members(self) -> Members:
+        """Members of the clusters: made when asked for, then kept."""
+        if self._members is None:
+            self._members = Members(self.labels)
+        return self._members
+
+    def sizes(self) -> Tensor:
+        """Count the members of each cluster.
+
+        Returns:
+            Tensor: (C,) integers summing to N.
+        """
+        return torch.bincount(self.labels, minlength=self.num_clusters)
+
+    def own(self) -> torch.Generator:
+        """Give a generator that draws otherwise on every process."""
+        return self.random.own(self.features.device)
+
+    def shared(self) -> torch.Generator:
+        """Give a generator that draws the same on every process."""
+        return self.random.shared(self.features.device)
+
+    def _start(self, seed: int, step: int = 0, status: str = 'empty') -> None:
+        self.status = status
+        self.random = RandomStream(seed, step)
+        self._sums: Optional[RunningMeans] = None
+        self._members: Optional[Members] = None
+
+    def _apply(self, fn, recurse: bool = True) -> 'ClusteredBank':
+        # It follows the model to another device, and keeps its precision.
+        device = fn(self.labels[:0]).device
+        if device != self.labels.device:
+            for name in _TENSORS:
+                setattr(self, name, getattr(self, name).to(device))
+            self._sums = self._members = None
+        return super()._apply(fn, recurse)
+
+    def _save_to_state_dict(self, destination: Dict[str, Tensor], prefix: str,
+                            keep_vars: bool) -> None:
+        numbers = (STATUSES.index(self.status), self.random.seed,
+                   self.random.step)
+        for name in _TENSORS:
+            destination[prefix + name] = getattr(self, name)
+        for name, number in zip(_NUMBERS, numbers):
+            destination[prefix + name] = torch.tensor(number)
+
+    def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str,
+                              *args) -> None:
+        names = [*_TENSORS, *_NUMBERS]
+        given = {
+            name: state_dict[prefix + name]
+            for name in names if prefix + name in state_dict
+        }
+        if not given:
+            return  # weights of a stock model, or published ones
+        allowed = dict(
+            labels=given.get('features', self.features).shape[:1],
+            centroids=self.centroids.shape)
+        allowed['features'] = (*allowed['labels'], self.features.shape[1])
+        for name in names:
+            shape = tuple(allowed.get(name, ()))
+            found = tuple(given[name].shape) if name in given else 'missing'
+            if found != shape:
+                raise ValueError(
+                    f'Cannot load the memory bank: {prefix}{name} is {found} '
+                    f'in the checkpoint and {shape} here. Use the inter_image '
+                    'settings of the checkpoint; or start a new run from its '
+                    'weights, load_from=..., resume=False.')
+        for name in _TENSORS:
+            mine = getattr(self, name)
+            setattr(self, name, given[name].to(
+                mine.device, mine.dtype, copy=True))
+        status, seed, step = (int(given[name]) for name in _NUMBERS)
+        self._start(seed, step, STATUSES[status])
