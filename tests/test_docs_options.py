@@ -54,7 +54,7 @@ def test_every_option_is_documented():
         there = options(component)
         if component is InterImageBranch:
             # InterCLR builds it; the width is the neck's.
-            there.update(neck=None, feat_dim=_FROM_NECK)
+            there.update(neck=None, key_view=None, feat_dim=_FROM_NECK)
         assert set(written) == set(there), name
         for option, default in there.items():
             said = _IN_WORDS.get(default, repr(default))

@@ -336,6 +336,15 @@ def test_a_neck_of_its_own_needs_a_method_that_uses_its_neck(
         build_model(config, scope)
 
 
+def test_a_view_that_the_neck_never_sees_is_told(scope, tmp_path):
+    """Without it the option could be ignored in silence."""
+    config = small_config(scope, tmp_path)
+    config.model.inter_image.neck = config.model.neck
+    config.model.inter_image.key_view = 'second'
+    with pytest.raises(ValueError, match="key_view='second'.*'MoCo'.*'first'"):
+        build_model(config, scope)
+
+
 def test_nan_stops_the_run_and_spares_the_bank(scope, tmp_path):
     """Without it NaN would spread through bank and labels."""
 

@@ -132,6 +132,7 @@ def test_a_last_batch_of_unequal_size(scope, tmp_path):
         scope,
         tmp_path,
         sampler=dict(type='DefaultSampler', shuffle=True, round_up=False),
+        labels=dict(type='OnlineKMeans'),
         changes={
             'train_dataloader.dataset.indices': 95,
             'train_dataloader.drop_last': False,

@@ -30,6 +30,7 @@ model = dict(
     # A neck of the branch's own: on digits, sharing BYOL's did harm
     # (benchmarks/README.md).
     inter_image=dict(
+        key_view='first',  # as in all measured runs
         neck=dict(
             type='NonLinearNeck',
             in_channels=128,

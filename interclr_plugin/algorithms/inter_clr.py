@@ -8,7 +8,13 @@ from torch import Tensor
 from ..checkpoints.branch_names import rename_1_0
 from ..inter_image import InterImageBranch
 from .image_index import image_index
-from .projections import READERS, find_reader, projection, recorded_calls
+from .projections import (
+    READERS,
+    ProjectionReader,
+    find_reader,
+    projection,
+    recorded_calls,
+)
 
 
 class InterCLRMixin:
@@ -22,12 +28,13 @@ class InterCLRMixin:
                  inter_weight: float, **stock) -> None:
         super().__init__(**stock)
         own_neck = inter_image.pop('neck', None)
+        self.key_from = inter_image.pop('key_from')
         self.inter_image = InterImageBranch(**inter_image)
-        self.inter_image.neck = own_neck and MODELS.build(own_neck)
+        # Weights, beside the branch: all that is in it is a data set's state.
+        self.inter_neck = own_neck and MODELS.build(own_neck)
         self.intra_weight = intra_weight
         self.inter_weight = inter_weight
         self.warming_up = False
-        self.projection_reader = find_reader(type(self))
 
     def loss(self, inputs: List[Tensor],
              data_samples: List[BaseDataElement],
@@ -46,17 +53,14 @@ class InterCLRMixin:
         with recorded_calls(self, self.projection_reader) as calls:
             stock = super().loss(inputs, data_samples, **kwargs)
         size = len(data_samples)
-        if self.inter_image.neck is None:
-            query = self.projection_reader.query(calls, size)
-            key = self.projection_reader.key(calls, size).detach()
-        else:
-            # What the stock neck was given, through the branch's own. The
-            # momentum encoders have no such neck: the query is the key.
+        reader = self.projection_reader
+        if self.inter_neck is not None:
+            # What the stock neck was given, through the branch's own.
             calls['neck'] = [
                 self._own_projection(given) for given in calls['neck.input']
             ]
-            query = self.projection_reader.query(calls, size)
-            key = query.detach()
+        query = reader.query(calls, size)
+        key = getattr(reader, self.key_from)(calls, size).detach()
         index = image_index(data_samples, query.device)
 
         intra_weight, inter_weight = self.intra_weight, self.inter_weight
@@ -91,14 +95,17 @@ class InterCLRMixin:
         """
         reader = self.projection_reader
         features = reader.as_neck_input(self.backbone(images))
-        if self.inter_image.neck is not None:
+        if self.inter_neck is not None:
             return self._own_projection(features)
         return projection(self.neck(features), 'neck', reader)
 
     def _own_projection(self, features) -> Tensor:
         return projection(
-            self.inter_image.neck(features), 'inter_image.neck',
-            self.projection_reader)
+            self.inter_neck(features), 'inter_neck', self.projection_reader)
+
+    @property
+    def projection_reader(self) -> ProjectionReader:
+        return find_reader(type(self))
 
 
 def _weigh(name: str, value: Union[Tensor, List[Tensor]],
@@ -121,14 +128,17 @@ def InterCLR(*,
 
     The class is derived from the stock one, looked up in the scope of the
     moment, so checkpoints keep the stock keys (``backbone.*``, ``neck.*``)
-    plus ``inter_image.*``, and stock hooks find what they look for.
+    plus ``inter_image.*`` and ``inter_neck.*``, and stock hooks find what
+    they look for.
 
     Args:
         algorithm (str): Name of the stock class, such as ``'MoCo'``.
         inter_image (dict): Arguments of :class:`InterImageBranch`; only
             ``num_clusters`` has no default. ``neck`` gives the branch a neck
             of its own, configured as the stock one, in place of sharing
-            that; its bank then stores the projections of the first view.
+            that; ``key_view``, which view's projection its bank then stores:
+            ``'second'``, the default, or ``'first'``, the default and the
+            only one where the stock neck sees no other (MoCo, DenseCL, NPID).
         inter_weight (float): Weight of the inter-image loss, at least 0.
             Defaults to 0.25.
         intra_weight (float, optional): Weight of the stock losses, at least
@@ -169,6 +179,7 @@ def InterCLR(*,
             f'its projections are read from {", ".join(reader.watch)}, not '
             "from its neck, whose input a neck of the branch's own would "
             'take. Remove inter_image.neck.')
+    inter_image['key_from'] = _key_from(algorithm, reader, inter_image)
     if 'feat_dim' not in inter_image:
         inter_image['feat_dim'] = _projection_width(
             inter_image.get('neck') or stock.get('neck'))
@@ -179,6 +190,21 @@ def InterCLR(*,
         intra_weight=intra_weight,
         inter_weight=inter_weight,
         **stock)
+
+
+def _key_from(algorithm: str, reader: ProjectionReader,
+              inter_image: dict) -> str:
+    """Name the field of the reader that gives the key."""
+    view = inter_image.pop('key_view', None)
+    allowed = ('second', 'first') if reader.second else ('first', )
+    if view not in (None, *allowed):
+        raise ValueError(
+            f'key_view={view!r} is not allowed with algorithm={algorithm!r}: '
+            f'its neck sees views that give {" or ".join(map(repr, allowed))}.'
+            ' Change inter_image=dict(key_view=...).')
+    if not inter_image.get('neck'):
+        return 'key'
+    return 'query' if (view or allowed[0]) == 'first' else 'second'
 
 
 def _projection_width(neck: Optional[dict]) -> int:

@@ -6,7 +6,7 @@ where among the recorded tensors the query and the key are. A further
 algorithm is one more row of ``READERS``.
 """
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from torch import Tensor, nn
 
@@ -28,12 +28,15 @@ class ProjectionReader(NamedTuple):
             views, gives what the neck takes.
         outputs (int): Tensors that each call of a module gives, of which the
             first is the projection.
+        second (Callable, optional): As ``query``, gives the neck's projection
+            of the second view. None: the neck never sees that view.
     """
     query: Read
     key: Read
     watch: Tuple[str, ...] = ('neck', )
     as_neck_input: Callable = lambda features: features
     outputs: int = 1
+    second: Optional[Read] = None
 
 
 def _first_call(calls: Calls, size: int) -> Tensor:
@@ -51,7 +54,8 @@ _QUEUE = ProjectionReader(
     key=lambda calls, size: calls['_dequeue_and_enqueue'][0],
     watch=('neck', '_dequeue_and_enqueue'))
 # Two passes of one network; the second view's projection is the key.
-_SIAMESE = ProjectionReader(query=_first_call, key=_second_call)
+_SIAMESE = ProjectionReader(
+    query=_first_call, key=_second_call, second=_second_call)
 
 
 def _target(name: str) -> ProjectionReader:
@@ -59,7 +63,8 @@ def _target(name: str) -> ProjectionReader:
     return ProjectionReader(
         query=_first_call,
         key=lambda calls, size: calls[name][1],
-        watch=('neck', name))
+        watch=('neck', name),
+        second=_second_call)
 
 
 READERS: Dict[str, ProjectionReader] = {
@@ -67,7 +72,8 @@ READERS: Dict[str, ProjectionReader] = {
     'DenseCL': _QUEUE._replace(outputs=3),  # global, dense, pooled dense
     'SimCLR': ProjectionReader(  # both views in one pass, taking turns
         query=lambda calls, size: calls['neck'][0][0::2],
-        key=lambda calls, size: calls['neck'][0][1::2]),
+        key=lambda calls, size: calls['neck'][0][1::2],
+        second=lambda calls, size: calls['neck'][0][1::2]),
     'SimSiam': _SIAMESE,
     'BarlowTwins': _SIAMESE,
     'BYOL': _target('target_net'),
@@ -75,6 +81,7 @@ READERS: Dict[str, ProjectionReader] = {
     'SwAV': ProjectionReader(  # all crops in one pass, one after the other
         query=lambda calls, size: calls['neck'][0][:size],
         key=lambda calls, size: calls['neck'][0][size:2 * size],
+        second=lambda calls, size: calls['neck'][0][size:2 * size],
         as_neck_input=lambda features: [features]),
     'NPID': ProjectionReader(query=_first_call, key=_first_call),
 }

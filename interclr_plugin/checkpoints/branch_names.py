@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 STATE = 'inter_image.'
+NECK = 'inter_neck.'
 BANK = 'inter_image.bank.'
 # What version 1.0.0 called them.
 _OLD_NECK = 'inter_image.neck.'
@@ -39,7 +40,7 @@ def is_stock(name: str) -> bool:
     Returns:
         bool: False for all that InterCLR adds.
     """
-    return not name.startswith(STATE)
+    return not name.startswith((STATE, NECK))
 
 
 def rename_1_0(state: MutableMapping[str, Tensor], prefix: str = '') -> None:
@@ -52,6 +53,10 @@ def rename_1_0(state: MutableMapping[str, Tensor], prefix: str = '') -> None:
     """
     old = f'{prefix}{STATE}'
     bank = f'{prefix}{BANK}'
+    necks = [name for name in state if name.startswith(prefix + _OLD_NECK)]
+    for name in necks:
+        today = prefix + NECK + name[len(prefix + _OLD_NECK):]
+        state[today] = state.pop(name)
     for name, today in _OLD_NAMES.items():
         if old + name in state:
             state[bank + today] = state.pop(old + name)

@@ -25,7 +25,7 @@ _NAMES = {
     'queue': 'queue',
     'queue_ptr': 'queue_ptr',
     # A neck of the branch's own (share_neck=False).
-    'inter_neck_q.': 'inter_image.neck.',
+    'inter_neck_q.': 'inter_neck.',
 }
 # Nothing corresponds to the own neck of the momentum encoder: here such a
 # branch compares with the first view.

@@ -3,8 +3,8 @@
     python -m interclr_plugin publish epoch_200.pth published.pth
     python -m interclr_plugin publish epoch_200.pth backbone.pth --backbone
 
-The first keeps the stock model and leaves out the memory bank
-(``inter_image.*``), the optimizer, the schedule, the log and the random
+The first keeps the stock model and leaves out the branch (``inter_image.*``,
+``inter_neck.*``), the optimizer, the schedule, the log and the random
 states; it resumes nothing, and loads wherever the stock algorithm's does. The
 second keeps the backbone alone, its names without ``backbone.``.
 """

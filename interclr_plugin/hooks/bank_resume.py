@@ -4,6 +4,7 @@ from typing import Optional
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
+from ..checkpoints.branch_names import is_state
 from ..inter_image import InterImageBranch
 
 
@@ -48,5 +49,10 @@ def share_with_averaged_models(runner: Runner,
         branch (InterImageBranch): Of its model.
     """
     for hook in runner.hooks:
-        if isinstance(hook, EMAHook):
-            hook.ema_model.module.inter_image.bank = branch.bank
+        if not isinstance(hook, EMAHook):
+            continue
+        averaged = hook.ema_model
+        averaged.module.inter_image.bank = branch.bank
+        # With update_buffers=True these are all that a checkpoint has.
+        for name in filter(is_state, list(averaged.avg_parameters)):
+            del averaged.avg_parameters[name]

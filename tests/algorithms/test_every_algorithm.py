@@ -145,12 +145,14 @@ def test_an_ablation_trains(path, tmp_path):
     assert runner.model.inter_image.bank.random.step == 6
 
 
-def test_a_neck_of_its_own(config):
+@pytest.mark.parametrize('view', [None, 'first'])
+def test_a_neck_of_its_own(config, view):
     """Without it the branch could go on through the shared neck, or fill its
     bank from the wrong one (METHOD.md 10.7)."""
     own = copy.deepcopy(config.model.neck)
     own.out_channels = 24
     config.model.inter_image.neck = own
+    config.model.inter_image.key_view = view
     config.model.intra_weight = 0.
     model = with_bank(build(config))
     assert model.inter_image.bank.features.shape == (NUM_IMAGES, 24)
@@ -159,19 +161,25 @@ def test_a_neck_of_its_own(config):
     inputs = [view.clone() for view in views]
     losses = model.loss(inputs, samples)
     with torch.no_grad():
-        # All views of a batch share its statistics in these two.
+        # Which view is stored; MoCo's neck and NPID's see but the first.
         name = config.model.algorithm
+        which = 1 if view is None and name not in ('MoCo', 'DenseCL',
+                                                   'NPID') else 0
+        # All views of a batch share its statistics in these two.
         if name == 'SimCLR':
             images = torch.stack(views, 1).flatten(0, 1)
         else:
-            images = torch.cat(views) if name == 'SwAV' else views[0]
+            images = torch.cat(views) if name == 'SwAV' else views[which]
         rows = F.normalize(model.project(images), dim=1)
-        rows = rows[0::2] if name == 'SimCLR' else rows[:BATCH]
+        if name == 'SimCLR':
+            rows = rows[which::2]
+        elif name == 'SwAV':
+            rows = rows[which * BATCH:(which + 1) * BATCH]
     stored = model.inter_image.bank.features[index]
     torch.testing.assert_close(stored, rows, atol=1e-4, rtol=1e-3)
     assert (stored - rows.roll(1, 0)).abs().max() > 0.01
     losses['inter_loss'].backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0
-               for p in model.inter_image.neck.parameters())
+               for p in model.inter_neck.parameters())
     assert all(p.grad is None for p in model.neck.parameters())
     assert any(p.grad is not None for p in model.backbone.parameters())

@@ -139,7 +139,7 @@ def test_a_neck_of_the_branch_s_own(config, scope):
     result = model.load_state_dict(new, strict=False)
     assert not result.unexpected_keys
     assert not any('neck' in name for name in result.missing_keys)
-    assert torch.equal(model.inter_image.neck.mlp[0].weight,
+    assert torch.equal(model.inter_neck.mlp[0].weight,
                        old['inter_neck_q.mlp.0.weight'])
 
 
