@@ -32,7 +32,7 @@ demo: setup
 	    --work-dir work_dirs/demo-$(EPOCHS)) $(DEMO_ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@test -t 1 || export COLUMNS=160; $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

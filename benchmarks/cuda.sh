@@ -10,10 +10,10 @@ python=.venv/bin/python
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 
 # Trainings in half precision, in both libraries: the loss stays finite.
-config=interclr-moco_resnet18_1xb64-coslr-50e_digits.py
+config=interclr-moco_resnet18_1xb64-coslr-50e_digits
 for library in mmselfsup mmpretrain; do
     for dtype in float16 bfloat16; do
-        .venv/bin/mim train "$library" "configs/$library/$config" --gpus 1 \
+        .venv/bin/mim train "$library" "configs/$library/${config}_$library.py" --gpus 1 \
             --work-dir "work_dirs/cuda/$library-$dtype" --cfg-options \
             train_cfg.max_epochs=3 optim_wrapper.type=AmpOptimWrapper \
             optim_wrapper.dtype=$dtype | grep 'inter_loss' | tail -1
@@ -29,7 +29,7 @@ done
 for batch in 32 256; do
     $python benchmarks/steps.py --device cuda --amp --pixels 224 \
         --batch-size $batch --images 1281167 --repeats 30 \
-        --config mmselfsup/interclr-moco_resnet50_8xb32-coslr-200e_in1k.py
+        --config mmselfsup/interclr-moco_resnet50_8xb32-coslr-200e_in1k_mmselfsup.py
 done
 
 # The first clustering beside faiss on the CPU.

@@ -20,8 +20,8 @@ from interclr_plugin.evaluation import evaluate
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 METHODS = {
-    'MoCo v2': 'moco_resnet18_1xb64-coslr-50e_digits.py',
-    'InterCLR': 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py',
+    'MoCo v2': 'moco_resnet18_1xb64-coslr-50e_digits_{}.py',
+    'InterCLR': 'interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py',
 }
 EPOCHS = 50
 
@@ -54,7 +54,7 @@ def train_pair(scope: str, seed: int, options: argparse.Namespace) -> list:
     processes, cells = [], []
     for method, name in METHODS.items():
         folder = options.work_dir / f'{scope}-{method.split()[0]}-{seed}'
-        config = CONFIGS / scope / name
+        config = CONFIGS / scope / name.format(scope)
         cells.append((method, config, folder))
         if not (folder / f'epoch_{EPOCHS}.pth').exists():
             processes.append(start(scope, config, folder, seed, options))

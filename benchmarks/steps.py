@@ -1,6 +1,6 @@
 """Whole training steps of InterCLR beside those of the stock algorithm.
 
-    python benchmarks/steps.py --config mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py
+    python benchmarks/steps.py --config mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py
 
 Both models take the same random images in turns; a step is ``train_step``
 (forward, backward, optimizer) and, for InterCLR, the hook's cadence. Loading

@@ -92,7 +92,11 @@ def main() -> None:
 
 
 def has_configuration(study: str, library: str, arm: str) -> bool:
-    return (CONFIGS / library / STUDIES[study][arm][0]).exists()
+    return configuration(library, STUDIES[study][arm][0]).exists()
+
+
+def configuration(library: str, name: str) -> Path:
+    return CONFIGS / library / f"{name[:-len('.py')]}_{library}.py"
 
 
 def run_all(cells: list, jobs: int) -> list:
@@ -160,7 +164,7 @@ def result_path(cell: dict) -> Path:
 
 def load(cell: dict) -> Config:
     name, changes = STUDIES[cell['study']][cell['arm']]
-    config = Config.fromfile(CONFIGS / cell['library'] / name)
+    config = Config.fromfile(configuration(cell['library'], name))
     config.merge_from_dict(
         dict(changes, **{'randomness.seed': cell['seed']}))
     return config

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Callable, List
 
@@ -26,8 +27,8 @@ from interclr_plugin.report.facts import command_line
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = dict(
-    moco='moco_resnet18_1xb64-coslr-50e_digits.py',
-    interclr='interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+    moco='moco_resnet18_1xb64-coslr-50e_digits_{}.py',
+    interclr='interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py')
 NAMES = dict(moco='MoCo v2', interclr='InterCLR')
 INITIAL = 'random initial weights'
 # Seconds between two lines where no line can be redrawn.
@@ -41,7 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, help='none: as configured, 0')
     parser.add_argument('--work-dir', type=Path, default='work_dirs/demo')
     parser.add_argument(
-        '--scope', choices=('mmselfsup', 'mmpretrain'), default='mmselfsup')
+        '--scope',
+        choices=('mmselfsup', 'mmpretrain'),
+        default='mmselfsup' if find_spec('mmselfsup') else 'mmpretrain')
     options = parser.parse_args()
     if options.epochs is not None and options.epochs < 1:
         parser.error(f'--epochs {options.epochs}: allowed is 1 or more')
@@ -158,7 +161,7 @@ def main() -> int:
         Training(
             NAMES[key],
             scope=options.scope,
-            config=configs / CONFIGS[key],
+            config=configs / CONFIGS[key].format(options.scope),
             work_dir=options.work_dir / key,
             epochs=options.epochs,
             seed=options.seed) for key in CONFIGS

@@ -175,8 +175,8 @@ def home_for_mim(work_dir: Path) -> Dict[str, str]:
     Returns:
         dict[str, str]: Changes of the environment.
     """
-    home = Path(os.path.expanduser('~'))
-    for home in (home, work_dir.resolve() / 'home'):
+    usual = Path(os.path.expanduser('~'))
+    for home in (usual, work_dir.resolve() / 'home'):
         try:
             (home / '.cache/mim').mkdir(parents=True, exist_ok=True)
             return dict(HOME=str(home))

@@ -24,7 +24,8 @@ WORK_DIR = 'work_dirs/tutorial'
 # configuration is a nested dict; dotted names reach into it.
 configs = Path(interclr_plugin.__file__).parent / '.mim/configs'
 config = Config.fromfile(
-    configs / 'mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+    configs / 'mmselfsup' /
+    'interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py')
 config.work_dir = WORK_DIR
 config.merge_from_dict({
     'train_cfg.max_epochs': EPOCHS,

@@ -23,8 +23,12 @@ starts, ``upstream`` mends other packages. Imports point one way: commands,
 report; hooks, monitors; evaluation, algorithms; inter_image, datasets;
 checkpoints, distributed.
 """
-from . import algorithms, datasets, hooks, inter_image, monitors, upstream
-from .version import __version__
+from .requirement import require_mmengine
+
+require_mmengine()
+
+from . import algorithms, datasets, hooks, inter_image, monitors, upstream  # noqa: E402  # noqa: E402
+from .version import __version__  # noqa: E402
 
 upstream.mend()
 

@@ -43,7 +43,7 @@ find_python() {
         fi
         found="$found, $name is $version"
     done
-    : "${found:=, ${PYTHON:-no Python 3} could not be started}"
+    : "${found:=, none${PYTHON:+: $PYTHON does not start}}"
     cat >&2 <<END
 error: the $stack versions need Python 3.$oldest to 3.$newest with venv. Found: ${found#, }.
   Debian, Ubuntu:  sudo apt install python3 python3-venv

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as torch_dist
+from libraries import INSTALLED
 from mmengine.hooks import Hook
 from small_run import runner_of
 
@@ -14,7 +15,7 @@ import interclr_plugin  # noqa: F401 (a pickled configuration imports nothing)
 # Forked from a process that has only imported: quick, and nothing of the
 # tests' own process (threads, random states) is in them.
 PROCESSES = multiprocessing.get_context('forkserver')
-PROCESSES.set_forkserver_preload(['resumed_run', 'mmselfsup', 'mmpretrain'])
+PROCESSES.set_forkserver_preload(['resumed_run', *INSTALLED])
 
 
 class Stop(Hook):

@@ -13,7 +13,7 @@ BATCH = 16
 # The digits configuration of each algorithm and library.
 ALGORITHMS = {
     f'{path.parent.name}-{path.name.split("_")[0]}': path
-    for path in sorted(CONFIGS.glob('mm*/interclr-*_digits.py'))
+    for path in sorted(CONFIGS.glob('mm*/interclr-*_digits_mm*.py'))
 }
 
 
@@ -54,7 +54,8 @@ def small_config(scope: str,
         **options: Dotted keys with '__' for '.'.
     """
     config = Config.fromfile(CONFIGS / scope /
-                             f'{algorithm}_resnet18_1xb64-coslr-50e_digits.py')
+                             f'{algorithm}_resnet18_1xb64-coslr-50e_digits_'
+                             f'{scope}.py')
     config.work_dir = str(work_dir)
     config.merge_from_dict({
         'train_cfg.max_epochs': epochs,

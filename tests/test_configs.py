@@ -10,6 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from small_run import CONFIGS, build_model, fake_batch
 
+from interclr_plugin.upstream.tools import find_config
+
 FILES = {
     path.relative_to(CONFIGS).as_posix(): path
     for path in sorted(CONFIGS.glob('mm*/**/*.py'))
@@ -58,6 +60,16 @@ def test_every_file_opens_with_its_command(path):
     assert f'configs/{name.as_posix()}' in first
 
 
+def test_every_file_has_a_name_of_its_own():
+    """Without it mim, which looks a configuration up by its name, would
+    refuse those that both libraries have."""
+    names = [path.name for path in CONFIGS.rglob('*.py')
+             if path.parent.name != '_base_']
+    assert len(names) == len(set(names))
+    for path in FILES.values():
+        assert find_config(path.name) == str(path)
+
+
 def test_the_model_index_lists_every_file():
     """Without it the OpenMMLab tools would not know a configuration."""
     listed = [
@@ -69,7 +81,8 @@ def test_the_model_index_lists_every_file():
 @pytest.mark.parametrize('scope', ['mmselfsup', 'mmpretrain'])
 def test_the_imagenet_file_is_the_released_recipe(scope):
     """Without it `num_clusters` alone might not give the released sizes."""
-    path = CONFIGS / scope / 'interclr-moco_resnet50_8xb32-coslr-200e_in1k.py'
+    path = CONFIGS / scope / (
+        f'interclr-moco_resnet50_8xb32-coslr-200e_in1k_{scope}.py')
     assert len(path.read_text().splitlines()) < 40
     config, _ = read(path)
     model = build_model(config, scope)
@@ -141,7 +154,8 @@ def test_the_readme_s_own_algorithm(scope, monkeypatch):
             return dict(loss=(first - second).square().mean())
 
     config = Config.fromfile(
-        CONFIGS / scope / 'interclr-simsiam_resnet18_1xb64-coslr-50e_digits.py'
+        CONFIGS / scope /
+        f'interclr-simsiam_resnet18_1xb64-coslr-50e_digits_{scope}.py'
     )
     del config.model['head'], config.model['data_preprocessor']
     config.model.algorithm = 'MyAlgorithm'

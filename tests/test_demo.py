@@ -17,10 +17,11 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCHS = 2
-CONFIG = 'configs/mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+CONFIG = ('configs/mmselfsup/'
+          'interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py')
 
 
-def start(work_dir, *options):
+def start(work_dir, *options, **environment):
     """Start the demo; ``communicate()`` gives what it prints."""
     path = os.pathsep.join(
         [str(ROOT)] + os.environ.get('PYTHONPATH', '').split(os.pathsep))
@@ -33,7 +34,8 @@ def start(work_dir, *options):
         # A shell that runs the tests in the background has children ignore
         # Ctrl-C, and this child's children would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        env=dict(os.environ, PYTHONPATH=path.rstrip(os.pathsep)))
+        env=dict(
+            os.environ, PYTHONPATH=path.rstrip(os.pathsep), **environment))
 
 
 def wait_for(condition, what, seconds=240):
@@ -59,7 +61,9 @@ def stopped_and_finished(tmp_path_factory):
     """A demo that was stopped during its first training, then repeated."""
     work_dir = tmp_path_factory.mktemp('demo')
     record = work_dir / 'moco' / 'last_checkpoint'
-    demo = start(work_dir, '--epochs', str(EPOCHS))
+    # As on a new machine: both trainings want a folder in it at once.
+    home = tmp_path_factory.mktemp('home')
+    demo = start(work_dir, '--epochs', str(EPOCHS), HOME=str(home))
     wait_for(
         lambda: record.exists() and 'epoch_1' in record.read_text(),
         'checkpoint of the first epoch')
@@ -68,10 +72,25 @@ def stopped_and_finished(tmp_path_factory):
     assert demo.returncode == 130, first
     wait_for(lambda: not processes(work_dir), 'end of the training', 30)
     assert not (work_dir / 'moco' / f'epoch_{EPOCHS}.pth').exists()
+    assert (home / '.cache/mim').is_dir()
     demo = start(work_dir, '--epochs', str(EPOCHS))
     second = demo.communicate(timeout=600)[0]
     assert demo.returncode == 0, second
     return work_dir, first, second
+
+
+def test_two_trainings_start_in_an_empty_home(tmp_path, monkeypatch):
+    """Without it the first command on a new machine would fail: mim makes
+    this folder with a check first. The fixture below starts two."""
+    monkeypatch.syspath_prepend(str(ROOT / 'demo'))
+    from training import home_for_mim
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    assert home_for_mim(tmp_path) == dict(HOME=str(tmp_path / 'home'))
+    assert (tmp_path / 'home/.cache/mim').is_dir()
+    # Nothing can be made there, also by root.
+    monkeypatch.setenv('HOME', '/proc/version')
+    home = Path(home_for_mim(tmp_path / 'run')['HOME'])
+    assert (home / '.cache/mim').is_dir() and tmp_path in home.parents
 
 
 def test_interrupt_says_how_to_go_on(stopped_and_finished):

@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 from doc_pages import DOCS, PAGES, ROOT, blocks
+from libraries import INSTALLED
 from mmengine.config import Config
 
 from interclr_plugin.__main__ import main
@@ -118,6 +119,9 @@ def test_configurations_load(block, tmp_path):
     (tmp_path / 'my_base.py').write_text('model = dict()\n')
     path = tmp_path / 'page.py'
     path.write_text(block)
+    for library in ('mmselfsup', 'mmpretrain'):
+        if f"'{library}::" in block and library not in INSTALLED:
+            pytest.skip(f'needs {library}')
     config = Config.fromfile(path, import_custom_modules=False)
     if '_base_' in block and 'my_base' not in block:
         assert config.model.type == 'InterCLR'

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from doc_pages import DOCS, ROOT, blocks, read
+from libraries import FIRST
 from mmengine.config import Config
 from small_run import NUM_IMAGES, fake_batch, runner_of, small_config
 
 from interclr_plugin.algorithms import projections
 
-LIBRARY = 'mmselfsup'
 FEW_IMAGES = """config.merge_from_dict({
     'train_dataloader.dataset.indices': 320,
     'train_dataloader.batch_size': 32,
@@ -53,7 +53,7 @@ def trained(config):
 def test_an_algorithm_of_your_own(tmp_path):
     """Without it nobody could add an algorithm as the page says."""
     define('my_algorithm.py')
-    config = small_config(LIBRARY, tmp_path)
+    config = small_config(FIRST, tmp_path)
     stock = {'backbone', 'neck', 'inter_image'}
     for name in set(config.model) - stock - {'data_preprocessor'}:
         del config.model[name]
@@ -62,7 +62,7 @@ def test_an_algorithm_of_your_own(tmp_path):
     config.model.data_preprocessor.type = shown.data_preprocessor.type
     model = trained(config)
     index = torch.arange(16)
-    views, samples = fake_batch(LIBRARY, index)
+    views, samples = fake_batch(FIRST, index)
     losses = model.loss(views, samples)
     assert set(losses) == {'intra_loss', 'inter_loss', 'change_ratio'}
     with torch.no_grad():
@@ -75,7 +75,7 @@ def test_an_algorithm_of_your_own(tmp_path):
 def test_a_sampler_of_your_own(tmp_path):
     """Without it nobody could replace the sampler as the page says."""
     define('my_sampler.py')
-    config = small_config(LIBRARY, tmp_path)
+    config = small_config(FIRST, tmp_path)
     config.model.inter_image.sampler.update(
         type=lines_for('NearestPositive').model.inter_image.sampler.type)
     branch = trained(config).inter_image
@@ -96,7 +96,7 @@ def test_labels_of_your_own(tmp_path):
     """Without it nobody could bring labels as the page says."""
     define('my_labels.py')
     labels = np.random.RandomState(0).permutation(NUM_IMAGES) % 6
-    config = small_config(LIBRARY, tmp_path)
+    config = small_config(FIRST, tmp_path)
     config.model.inter_image.labels = dict(
         lines_for('LabelsFromFile').model.inter_image.labels,
         path=str(tmp_path / 'labels.npy'))

@@ -4,14 +4,11 @@ import re
 import runpy
 from pathlib import Path
 
-import mmcls
-import mmpretrain
-import mmselfsup
 import numpy as np
 import pytest
 import torch
 import torchvision
-from mmcls.structures import ClsDataSample
+from libraries import INSTALLED, needs_mmselfsup
 from mmengine.config import Config
 from mmengine.registry import EVALUATOR, MODELS, init_default_scope
 from mmengine.structures import LabelData
@@ -21,15 +18,16 @@ from small_run import CONFIGS, build_model
 import interclr_plugin.evaluation.multi_head_evaluator  # noqa: F401
 from interclr_plugin.checkpoints import publish
 from interclr_plugin.evaluation import evaluate
+from interclr_plugin.upstream.tools import stock_tool
 
 BENCHMARKS = CONFIGS / 'benchmarks'
 FILES = sorted(BENCHMARKS.glob('**/*.py'))
-STOCK = Path(mmselfsup.__path__[0]) / '.mim'
-PRETRAINING = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+STOCK = Path(stock_tool('mmselfsup', 'train') or './-/train.py').parents[1]
+PRETRAINING = 'interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py'
 # What `mim train` runs.
 TRAIN = dict(
-    mmselfsup=Path(mmcls.__path__[0]) / '.mim/tools/train.py',
-    mmpretrain=Path(mmpretrain.__path__[0]) / '.mim/tools/train.py')
+    mmselfsup=stock_tool('mmcls', 'train'),
+    mmpretrain=stock_tool('mmpretrain', 'train'))
 CHECKPOINT = 'model.backbone.init_cfg.checkpoint'
 pytestmark = pytest.mark.slow
 
@@ -69,7 +67,7 @@ def published(model, path, prefix=''):
 
 @pytest.fixture
 def checkpoint(scope, tmp_path):
-    config = Config.fromfile(CONFIGS / scope / PRETRAINING)
+    config = Config.fromfile(CONFIGS / scope / PRETRAINING.format(scope))
     return published(build_model(config, scope), tmp_path / 'published.pth')
 
 
@@ -80,7 +78,7 @@ def test_every_file_names_itself_and_what_is_there(path):
     command, text = text.split('\n_base_ = ' if '\n_base_' in text else '\n\n',
                                1)
     assert f'configs/{path.relative_to(CONFIGS)}' in command
-    if text.startswith("'mmselfsup::"):
+    if text.startswith("'mmselfsup::") and 'mmselfsup' in INSTALLED:
         stock = text.split("'")[1].partition('::')[2]
         assert (STOCK / 'configs' / stock).is_file()
 
@@ -106,7 +104,8 @@ def test_a_published_backbone_is_torchvision_s(scope, tmp_path):
     """Without it torchvision, timm and all that share its names (mmdetection,
     mmsegmentation, detectron2 converters) would read other weights."""
     config = Config.fromfile(
-        CONFIGS / scope / 'interclr-moco_resnet50_8xb32-coslr-200e_in1k.py')
+        CONFIGS / scope /
+        f'interclr-moco_resnet50_8xb32-coslr-200e_in1k_{scope}.py')
     init_default_scope(scope)
     ours = MODELS.build(config.model.backbone)
     path = published(ours, tmp_path / 'backbone.pth', 'backbone.')
@@ -139,7 +138,7 @@ def small(*more):
 def test_classification(kind, checkpoint, scope, run, tmp_path):
     """Without it a benchmark could train on random weights, or on weights
     that it should not touch."""
-    name = f'resnet18_{kind}-1xb64-steplr-20e_digits'
+    name = f'resnet18_{kind}-1xb64-steplr-20e_digits_{scope}'
     run(TRAIN[scope], BENCHMARKS / scope / f'{name}.py', '--work-dir',
         tmp_path, *small(f'{CHECKPOINT}={checkpoint}',
                          f'experiment_name={kind}_{scope}'))
@@ -161,17 +160,19 @@ EXTRACT = STOCK / 'tools/benchmarks/classification/svm_voc07/extract.py'
 
 @pytest.fixture
 def pretrained(tmp_path):
-    config = Config.fromfile(CONFIGS / 'mmselfsup' / PRETRAINING)
+    config = Config.fromfile(
+        CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup'))
     return published(
         build_model(config, 'mmselfsup'), tmp_path / 'published.pth')
 
 
+@needs_mmselfsup
 def test_the_stock_knn_tool_agrees_with_ours(pretrained, run, tmp_path):
     """Without it one of the two could read other weights or images."""
-    path = CONFIGS / 'mmselfsup' / PRETRAINING
+    path = CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup')
     run(KNN, path, '--checkpoint', pretrained, '--num-knn', 20, '--work-dir',
         tmp_path, '--dataset-config',
-        BENCHMARKS / 'mmselfsup/knn_digits.py', '--cfg-options',
+        BENCHMARKS / 'mmselfsup/knn_digits_mmselfsup.py', '--cfg-options',
         'log_level=INFO')
     log, = tmp_path.glob('knn_*.log')
     top1 = float(log.read_text().split('Top1 - ')[1].split(',')[0])
@@ -180,13 +181,14 @@ def test_the_stock_knn_tool_agrees_with_ours(pretrained, run, tmp_path):
     assert top1 / 100 == pytest.approx(ours['knn'], abs=1.5 / 297)
 
 
+@needs_mmselfsup
 def test_the_stock_extraction(pretrained, run, tmp_path):
     """Without it the SVM benchmarks could not start, or would be given the
     features of other images."""
-    path = CONFIGS / 'mmselfsup' / PRETRAINING
+    path = CONFIGS / 'mmselfsup' / PRETRAINING.format('mmselfsup')
     run(EXTRACT, path, '--checkpoint', pretrained, '--layer-ind', '0,1,2,3,4',
         '--work-dir', tmp_path, '--dataset-config',
-        BENCHMARKS / 'mmselfsup/svm_digits.py', '--cfg-options',
+        BENCHMARKS / 'mmselfsup/svm_digits_mmselfsup.py', '--cfg-options',
         'log_level=INFO')
     for split, size, image in (('trainval', 1500, 0), ('test', 297, 296)):
         found = [
@@ -234,6 +236,7 @@ def evaluator(*heads):
 
 
 def predictions(scores, labels):
+    from mmcls.structures import ClsDataSample
     samples = []
     for index, label in enumerate(labels):
         sample = ClsDataSample().set_gt_label(int(label))
@@ -246,6 +249,7 @@ def predictions(scores, labels):
     return samples
 
 
+@needs_mmselfsup
 def test_each_head_is_scored_by_its_own_predictions():
     """Without it all levels would have one level's accuracy."""
     generator = np.random.default_rng(0)
@@ -274,15 +278,16 @@ def test_each_head_is_scored_by_its_own_predictions():
                 metrics=dict(type='mmcls.Accuracy')))
 
 
+@needs_mmselfsup
 @pytest.mark.matrix
 def test_all_levels_of_a_resnet50(run, tmp_path):
     """Without it features 1 to 5 could not be compared with the paper's."""
-    name = 'interclr-moco_resnet50_8xb32-coslr-200e_in1k'
+    name = 'interclr-moco_resnet50_8xb32-coslr-200e_in1k_mmselfsup'
     config = Config.fromfile(CONFIGS / f'mmselfsup/{name}.py')
     config.model.queue_len = 64
     checkpoint = published(
         build_model(config, 'mmselfsup'), tmp_path / 'published.pth')
-    name = 'resnet50_mhead_linear-8xb32-steplr-90e_in1k'
+    name = 'resnet50_mhead_linear-8xb32-steplr-90e_in1k_mmselfsup'
     config = tmp_path / 'tiny.py'
     lines = [f"_base_ = '{BENCHMARKS}/mmselfsup/{name}.py'"]
     lines += [
@@ -305,6 +310,7 @@ def test_all_levels_of_a_resnet50(run, tmp_path):
         assert torch.equal(after[name], before[name])
 
 
+@needs_mmselfsup
 def test_the_page_s_files_are_there():
     """Without it a documented command could name a file that is not."""
     text = (CONFIGS.parent / 'docs/downstream.md').read_text()

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from libraries import FIRST
 from mmengine.hooks import Hook
 from resumed_run import PROCESSES, run
 from small_run import NUM_IMAGES, runner_of, small_config
@@ -68,7 +69,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(scope, tmp_path):
 def test_a_named_file_that_is_none_is_told(tmp_path, content, resume):
     """Without it torch's error would name no file, and a user without
     ExactResumeHook would not be told either."""
-    config = make('mmselfsup', tmp_path)
+    config = make(FIRST, tmp_path)
     config.custom_hooks.pop()
     config.load_from, config.resume = str(tmp_path / 'foreign.pth'), resume
     Path(config.load_from).write_bytes(content)

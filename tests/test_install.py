@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from libraries import INSTALLED, needs_mmselfsup
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -90,6 +91,11 @@ class Installation:
         (self.site / 'outer.pth').write_text('\n'.join(outer) + '\n')
         return python
 
+    def link(self):
+        """What requirements/setup.sh adds to an editable install."""
+        (self.site / 'interclr_plugin').symlink_to(
+            self.tree / 'interclr_plugin')
+
 
 @pytest.fixture(scope='module', params=[
     'regular', 'editable', pytest.param('sdist', marks=pytest.mark.matrix)
@@ -101,7 +107,7 @@ def installation(request, tmp_path_factory):
 
 
 CHILD = """
-_base_ = 'interclr_plugin::{0}/{1}_resnet18_1xb64-coslr-50e_digits.py'
+_base_ = 'interclr_plugin::{0}/{1}_resnet18_1xb64-coslr-50e_digits_{0}.py'
 train_cfg = dict(max_epochs=3)
 """
 
@@ -128,13 +134,15 @@ def test_the_package_lies_where_it_should(installation):
     assert (file.parent / '.mim/configs/metafile.yml').is_file()
     for name in ('page.html', 'page.css'):
         assert (file.parent / 'report' / name).is_file()
+    for name in ('train.py', 'test.py'):
+        assert (file.parent / '.mim/tools' / name).is_file()
 
 
 def test_its_configurations_can_be_inherited(installation):
     write_children(installation.elsewhere)
     installation.run(
         """
-import sys
+import interclr_plugin
 from mmengine.config import Config
 for library in ('mmselfsup', 'mmpretrain'):
     config = Config.fromfile(f'{library}_moco.py')
@@ -145,10 +153,12 @@ for library in ('mmselfsup', 'mmpretrain'):
     )
 
 
+@needs_mmselfsup
 def test_what_is_inherited_is_built_in_the_scope_of_the_heir(installation):
     write_children(installation.elsewhere)
     printed = installation.run(
         """
+import interclr_plugin
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 for library in ('mmselfsup', 'mmpretrain'):
@@ -163,8 +173,9 @@ for library in ('mmselfsup', 'mmpretrain'):
 
 
 def test_the_hub_knows_its_configurations(installation):
-    name = 'mmpretrain/moco_resnet18_1xb64-coslr-50e_digits.py'
+    name = 'mmpretrain/moco_resnet18_1xb64-coslr-50e_digits_mmpretrain.py'
     installation.run(
+        'import interclr_plugin\n'
         'from mmengine.hub import get_config\n'
         f'assert get_config("interclr_plugin::{name}").model.type == "MoCo"'
     )
@@ -194,13 +205,14 @@ assert listed == there, listed ^ there
 def test_an_edited_configuration_counts_at_once(installation):
     if installation.kind != 'editable':
         pytest.skip('of editable installs')
-    name = 'moco_resnet18_1xb64-coslr-50e_digits.py'
+    name = 'moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'
     path = installation.tree / 'configs/mmselfsup' / name
     stock = path.read_text()
     write_children(installation.elsewhere)
     try:
         path.write_text(f"{stock}\nedited = 'yes'\n")
         printed = installation.run(
+            'import interclr_plugin\n'
             'from mmengine.config import Config\n'
             'print(Config.fromfile("mmselfsup_moco.py").edited)'
         )
@@ -209,17 +221,58 @@ def test_an_edited_configuration_counts_at_once(installation):
     assert printed.split()[-1] == 'yes'
 
 
-def test_python_starts_as_before(installation):
-    """Nothing is said or imported, with and without what it would hook."""
+def test_python_starts_as_without_it(installation):
+    """Without it every Python program of an environment could run our code,
+    or take longer to start."""
     names = "{'interclr_plugin', 'mmengine', 'torch', 'importlib.util'}"
     code = f'import sys; print({names} & set(sys.modules))'
     assert installation.run(code).strip() == 'set()'
-    # `-S` does without site-packages, and so without what lies there.
-    run(installation.python, '-S', '-c', '', cwd=installation.elsewhere)
+    lines = [
+        line for path in installation.site.glob('*.pth')
+        for line in path.read_text().splitlines()
+    ]
+    assert not [line for line in lines if line.startswith('import')]
 
 
-def test_nothing_is_left_after_uninstalling(tmp_path):
-    gone = Installation('editable', tmp_path)
-    assert 'interclr_plugin.pth' in gone.left_over()
+NAME = 'interclr-moco_resnet18_1xb64-coslr-50e_digits_{}.py'
+
+
+@pytest.mark.skipif(
+    'mmselfsup' not in INSTALLED,
+    reason='onedl-mim does not find the package: docs/install.md')
+@pytest.mark.parametrize('library, named', [
+    ('mmpretrain', 'by name'),
+    ('mmselfsup', 'inherited'),
+    pytest.param('mmpretrain', 'inherited', marks=pytest.mark.matrix),
+    pytest.param('mmselfsup', 'by name', marks=pytest.mark.matrix),
+])
+def test_mim_trains_it(installation, library, named):
+    """Without it a configuration of ours could be found or inherited by those
+    alone who know where its file lies."""
+    if installation.kind == 'editable' and not (
+            installation.site / 'interclr_plugin').exists():
+        installation.link()
+    config = NAME.format(library)
+    if named == 'inherited':
+        path = installation.elsewhere / 'mine.py'
+        path.write_text(f"_base_ = 'interclr_plugin::{library}/{config}'\n")
+        config = path.name
+    work_dir = installation.elsewhere / f'{library} {named}'
+    said = run(
+        installation.python, '-m', 'mim', 'train', 'interclr_plugin', config,
+        '--gpus', '0', '--work-dir', work_dir, '--cfg-options',
+        'train_cfg.max_epochs=1', 'train_dataloader.dataset.indices=128',
+        'model.inter_image.sampler.num_negatives=16',
+        'model.inter_image.num_clusters=6',
+        cwd=installation.elsewhere)
+    assert (work_dir / 'epoch_1.pth').is_file(), said
+
+
+@pytest.mark.parametrize('kind', ['regular', 'editable'])
+def test_nothing_is_left_after_uninstalling(kind, tmp_path):
+    """Without it an environment could keep a part of what was removed."""
+    gone = Installation(kind, tmp_path)
+    assert gone.left_over()
     gone.pip('uninstall', '-y', 'interclr-plugin')
     assert gone.left_over() == []
+    assert not (gone.python.parent / 'interclr').exists()

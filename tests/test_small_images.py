@@ -10,7 +10,7 @@ from interclr_plugin.evaluation import evaluate
 
 FILES = {
     f'{path.parent.name}-{path.name.split("_")[0]}': path
-    for path in sorted(CONFIGS.glob('mm*/interclr-*_cifar10.py'))
+    for path in sorted(CONFIGS.glob('mm*/interclr-*_cifar10_mm*.py'))
 }
 
 # One of them with every run of the tests.

@@ -126,7 +126,8 @@ with wrapper.optim_context(layer):
 assert layer(torch.ones(1, 2)).dtype == layer.weight.dtype == torch.float32
 
 config = Config.fromfile(
-    CONFIGS / 'mmselfsup/interclr-moco_resnet18_1xb64-coslr-50e_digits.py')
+    CONFIGS / 'mmselfsup' /
+    'interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py')
 config.train_dataloader.dataset.indices = 100
 config.model.inter_image.sampler.update(strategy='hard', num_negatives=3)
 from sklearn.datasets import load_digits

@@ -5,6 +5,8 @@ import argparse
 PROGRAM = 'python -m interclr_plugin'
 # By name, which is also the name of the command's module.
 COMMANDS = {
+    'train': "run the train.py of the configuration's library",
+    'test': "run the test.py of the configuration's library",
     'propose': 'settings of the inter-image branch for a number of images',
     'evaluate': 'kNN and linear top-1 accuracy of frozen features',
     'report': 'one HTML page about a training: is it learning?',

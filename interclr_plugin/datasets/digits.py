@@ -123,7 +123,7 @@ def _load_digits():
     except ImportError as error:
         raise ImportError(
             'Digits needs scikit-learn, which is not installed: '
-            'pip install interclr-plugin[evaluation]') from error
+            'pip install scikit-learn') from error
     digits = load_digits()
     return digits.images, digits.target  # (1797, 8, 8) 0..16, (1797,)
 

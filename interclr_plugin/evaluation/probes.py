@@ -1,7 +1,7 @@
 """Accuracy of simple classifiers on frozen features."""
 import numpy as np
 
-INSTALL = 'pip install interclr-plugin[evaluation]'
+INSTALL = 'pip install scikit-learn'
 
 
 def knn_accuracy(train_x: np.ndarray,

@@ -2,14 +2,13 @@
 from typing import Callable, Dict, Optional, Tuple
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..distributed import first_occurrence, gather_rows
+from .contrast import contrast
 from .faults import Faults
-from .known_gradient import KnownGradient
 
 _ADD_THE_HOOK = (
     "The memory bank is not ready. Add custom_hooks = "
@@ -60,13 +59,9 @@ class InterImageBranch(BaseModule):
         self.batch_size = 0
         self.feat_dim = feat_dim
         self._asked_images = num_images
-        self.bank = _build(
-            bank,
-            'ClusteredBank',
-            num_clusters=num_clusters,
-            feat_dim=feat_dim)
-        self.labels = _build(
-            labels, 'OnlineKMeans', num_clusters=num_clusters)
+        size = dict(num_clusters=num_clusters)
+        self.bank = _build(bank, 'ClusteredBank', feat_dim=feat_dim, **size)
+        self.labels = _build(labels, 'OnlineKMeans', **size)
         self.sampler = _build(sampler, 'PairSampler')
         self.loss = _build(loss, 'MarginNCELoss')
         self.faults = Faults()
@@ -133,10 +128,6 @@ class InterImageBranch(BaseModule):
                 index: Tensor) -> Tuple[Tensor, Dict[str, Tensor]]:
         """Compute the loss of a batch, then store its keys.
 
-        The bank is constant in the loss, so the gradient of the query is
-        computed here at once. Nothing of the size of the bank has to live
-        until the backward pass, and the bank may be written in between.
-
         Args:
             query (Tensor): (B, D) projections of any length, with gradient.
             key (Tensor): (B, D) projections of any length, without.
@@ -154,31 +145,9 @@ class InterImageBranch(BaseModule):
         self._require_width('query', query)
         safe = index.clamp(0, self.num_images - 1)
         with torch.autocast(query.device.type, enabled=False):
-            loss, gradient = self._loss_and_gradient(query, safe)
-        loss = KnownGradient.apply(query, loss, gradient)
+            loss = contrast(query, safe, self.bank, self.sampler, self.loss,
+                            self.queries_at_once)
         return loss, self.update(key, index, query)
-
-    def _loss_and_gradient(self, query: Tensor,
-                           index: Tensor) -> Tuple[Tensor, Tensor]:
-        features, labels = self.bank.features, self.bank.labels
-        draw = self.sampler.draw(index, labels, self.bank.own(),
-                                 self.bank.members)
-        losses, gradients = [], []
-        size = self.queries_at_once or len(query)
-        for leaf, some, positive in zip(query.detach().float().split(size),
-                                        index.split(size),
-                                        draw.positive.split(size)):
-            leaf.requires_grad_()
-            with torch.enable_grad():
-                pairs = self.sampler.compare(
-                    F.normalize(leaf, dim=1), some, features, labels,
-                    draw._replace(positive=positive))
-                loss = self.loss(pairs.positive_similarity,
-                                 pairs.negative_similarity, pairs.valid)
-                loss = loss * (len(leaf) / len(query))
-                gradients.append(torch.autograd.grad(loss, leaf)[0])
-            losses.append(loss.detach())
-        return torch.stack(losses).sum(), torch.cat(gradients)
 
     @torch.compiler.disable
     @torch.no_grad()

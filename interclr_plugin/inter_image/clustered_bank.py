@@ -22,16 +22,13 @@ class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 
     Others read ``features`` (N, D), ``labels`` (N,), ``centroids`` (C, D) and
-    ``status``; they change them by :meth:`fill`, :meth:`load`, :meth:`write`
-    and :meth:`renew_centroids` alone, which keep what follows from them
-    (sums, sizes, members) up to date. Nothing here communicates: callers
-    write the same values on every process.
+    ``status``, and change them by methods alone, which keep what follows
+    (sums, sizes, members) up to date. Callers write the same on every
+    process.
 
-    The state is in the checkpoint, but its tensors are no buffers, so what
-    averages, broadcasts or swaps buffers (``SyncBuffersHook``, ``EMAHook``,
-    data-parallel wrappers) cannot touch it. When it is loaded it takes the
-    checkpoint's number of images. ``status`` is ``'empty'``, ``'filled'``
-    (rows, no clusters yet) or ``'clustered'``.
+    The state is in the checkpoint, but in no buffer: what averages,
+    broadcasts or swaps buffers (``SyncBuffersHook``, ``EMAHook``) cannot
+    touch it. When it is loaded it takes the checkpoint's number of images.
 
     Args:
         num_clusters (int): C.
@@ -187,11 +184,7 @@ class ClusteredBank(nn.Module):
         return self._members
 
     def sizes(self) -> Tensor:
-        """Count the members of each cluster.
-
-        Returns:
-            Tensor: (C,) integers summing to N.
-        """
+        """Count the members of each cluster: (C,) integers."""
         return torch.bincount(self.labels, minlength=self.num_clusters)
 
     def own(self) -> torch.Generator:
@@ -233,8 +226,8 @@ class ClusteredBank(nn.Module):
             name: state_dict[prefix + name]
             for name in names if prefix + name in state_dict
         }
-        if not given:
-            return  # weights of a stock model, or published ones
+        if not given:  # weights of a stock model, or published ones
+            return
         allowed = dict(
             labels=given.get('features', self.features).shape[:1],
             centroids=self.centroids.shape)

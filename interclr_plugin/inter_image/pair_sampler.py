@@ -6,6 +6,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from .members import Members
+from .random_stream import draw_subset
 from .similarities import Chosen, Similarities
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
@@ -239,27 +240,3 @@ class PairSampler(nn.Module):
         random = random.masked_fill(same.gather(1, pool), -1)  # (b, P)
         drawn = random.topk(self.num_negatives, 1, sorted=False).indices
         return pool.gather(1, drawn)
-
-
-def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
-    """Draw distinct numbers below ``total``, at a cost that ignores it.
-
-    The range is cut into ``count`` parts of equal length (but for one) and
-    each gives one number. Turning the range by a random amount first makes
-    every number equally likely.
-
-    Args:
-        total (int): The range, at least ``count``.
-        count (int): How many numbers.
-        generator (torch.Generator): On the device of the result.
-
-    Returns:
-        Tensor: (count,) distinct numbers in [0, total), in no random order.
-    """
-    device = generator.device
-    edges = torch.arange(count + 1, device=device) * total // count
-    length = edges[1:] - edges[:-1]
-    random = torch.rand(
-        count, generator=generator, device=device, dtype=torch.float64)
-    turn = torch.randint(total, (1, ), generator=generator, device=device)
-    return (edges[:-1] + (random * length).long() + turn) % total

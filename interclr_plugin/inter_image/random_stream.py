@@ -2,6 +2,7 @@
 import numpy as np
 import torch
 from mmengine import dist
+from torch import Tensor
 
 
 class RandomStream:
@@ -36,3 +37,27 @@ class RandomStream:
         mixed = np.random.SeedSequence((self.seed, self.step, stream))
         state = int(mixed.generate_state(1, np.uint64)[0]) >> 1
         return torch.Generator(device).manual_seed(state)
+
+
+def draw_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw distinct numbers below ``total``, at a cost that ignores it.
+
+    The range is cut into ``count`` parts of equal length (but for one) and
+    each gives one number. Turning the range by a random amount first makes
+    every number equally likely.
+
+    Args:
+        total (int): The range, at least ``count``.
+        count (int): How many numbers.
+        generator (torch.Generator): On the device of the result.
+
+    Returns:
+        Tensor: (count,) distinct numbers in [0, total), in no random order.
+    """
+    device = generator.device
+    edges = torch.arange(count + 1, device=device) * total // count
+    length = edges[1:] - edges[:-1]
+    random = torch.rand(
+        count, generator=generator, device=device, dtype=torch.float64)
+    turn = torch.randint(total, (1, ), generator=generator, device=device)
+    return (edges[:-1] + (random * length).long() + turn) % total

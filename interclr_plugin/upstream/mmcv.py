@@ -1,10 +1,11 @@
-"""What of mmcv is mended: the turn of an image's hue."""
+"""What of mmcv is mended: the turn of an image's hue, Python 3.14."""
 import functools
 import sys
 
 import numpy as np
 
 from .after_import import after_import
+from .mmengine import give_find_loader
 
 
 def mend_hue():
@@ -44,3 +45,11 @@ def _wrap_negative_hue(photometric):
 def _take_mended_hue(module):
     mended = sys.modules['mmcv.image.photometric'].adjust_hue
     module.adjust_hue = mended
+
+
+def mend_find_loader():
+    """Let mmcv look for its operators on Python 3.14, as mmengine does.
+
+    The same line stands in ``mmcv.utils.ext_loader``.
+    """
+    after_import('mmcv.utils.ext_loader', give_find_loader)

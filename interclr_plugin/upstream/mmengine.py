@@ -1,6 +1,9 @@
 """What of mmengine is mended: configurations, resuming, inherited loaders."""
 import functools
+import importlib.util
+import pkgutil
 import sys
+import types
 from pickle import UnpicklingError
 
 import numpy as np
@@ -16,8 +19,9 @@ def find_own_configs():
     """Let a configuration inherit from ``interclr_plugin::...``.
 
     mmengine's table of packages is fixed (mmengine 0.10.7,
-    ``config/utils.py``). An installed plugin has added itself when Python
-    started, see startup.py; this serves one that runs from a source tree.
+    ``config/utils.py``; mmengine 1410 asks for an open one, 1411 is it). The
+    plugin has to be imported before such a configuration is read:
+    :mod:`~interclr_plugin.upstream.tools` does that.
     """
     after_import('mmengine.config.config', teach_mmengine)
 
@@ -28,7 +32,7 @@ def teach_mmengine(config):
         table = sys.modules['mmengine.config.utils'].MODULE2PACKAGE
         find = config.Config._get_cfg_path
     except (AttributeError, KeyError):
-        return  # Another mmengine: leave it alone, every program runs this.
+        return  # Another mmengine, with a table of another kind.
     if 'interclr_plugin' in table:
         return
     # A module's name: mmengine asks the import system for the folder of what
@@ -54,21 +58,22 @@ def allow_resume():
     torch loads with ``weights_only`` by default and refuses what mmengine
     0.10.7 stores beside the weights (mmengine 1655, 1670): ``HistoryBuffer``
     objects, which hold arrays and their own methods, a numpy number, and of
-    ``OneCycleLR`` a function of its class.
-    Exactly these are declared safe, so that ``weights_only`` stays on.
+    ``OneCycleLR`` a function of its class. Exactly these are declared safe,
+    so that ``weights_only`` stays on. Each is declared by its name:
+    onedl-mmengine forgets, after each file, classes that are declared alone.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
     array = np.empty(0).__reduce__()[0]
     number = np.float64(0).__reduce__()[0]
-    safe = [HistoryBuffer, np.ndarray, np.dtype]
-    safe += [type(np.dtype(kind)) for kind in (float, int)]
+    # OneCycleLR stores its way to anneal, a function of its class.
+    kinds = [HistoryBuffer, OneCycleParamScheduler, np.ndarray, np.dtype]
+    kinds += [type(np.dtype(kind)) for kind in (float, int)]
+    safe = [(kind, f'{kind.__module__}.{kind.__qualname__}') for kind in kinds]
     # A checkpoint names them as its writer's numpy did, version 1 or 2.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         safe += [(array, f'{module}._reconstruct')]
         safe += [(number, f'{module}.scalar')]
-    # OneCycleLR stores its way to anneal, a function of this class.
-    safe += [OneCycleParamScheduler]
     # Methods are stored as calls of getattr, which is not safe in general.
     if getattr not in torch.serialization.get_safe_globals():
         safe += [(_stored_method, 'builtins.getattr')]
@@ -117,3 +122,51 @@ def _leave_out_scope(module):
         return stock(dataloader, *args, **kwargs)
 
     module.Runner.build_dataloader = staticmethod(build_dataloader)
+
+
+def refuse_pickles():
+    """Let no file that torch refuses be loaded after all.
+
+    onedl-mmengine 0.10.12 warns and loads such a file again with
+    ``weights_only=False``, which runs whatever code it holds. mmengine 0.10.7
+    does not on torch >= 2.6; on older releases both do.
+    """
+    after_import('mmengine.runner.checkpoint', _load_weights_only)
+
+
+def _load_weights_only(module):
+    stock = getattr(module, '_safe_torch_load', None)
+    if stock is None or digit_version(
+            torch.__version__) < digit_version('2.6.0'):
+        return
+
+    @functools.wraps(stock)
+    def load(file, map_location=None, weights_only=None):
+        try:
+            return stock(
+                file,
+                map_location,
+                True if weights_only is None else weights_only)
+        except UnpicklingError as error:
+            raise ValueError(
+                f'{file} holds objects that could run code, and only weights '
+                "are loaded. Save its 'state_dict' alone, or name another "
+                'file: load_from=...') from error
+
+    module._safe_torch_load = load
+
+
+def mend_find_loader():
+    """Let mmengine look for mmcv's operators on Python 3.14.
+
+    ``pkgutil.find_loader`` is gone there (mended in onedl-mmengine, not in
+    mmengine 0.10.7).
+    """
+    after_import('mmengine.utils.dl_utils.misc', give_find_loader)
+
+
+def give_find_loader(module):
+    """Give a module that calls ``pkgutil.find_loader`` one, where it lacks."""
+    if not hasattr(pkgutil, 'find_loader') and hasattr(module, 'pkgutil'):
+        module.pkgutil = types.SimpleNamespace(
+            find_loader=importlib.util.find_spec)

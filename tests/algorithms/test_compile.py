@@ -41,7 +41,7 @@ def test_simclr_compiled(scope, tmp_path):
     """Without it the branch could break, or break up, a compiled model."""
 
     def make():
-        name = 'interclr-simclr_resnet18_1xb64-coslr-50e_digits.py'
+        name = f'interclr-simclr_resnet18_1xb64-coslr-50e_digits_{scope}.py'
         config = small(CONFIGS / scope / name, tmp_path)
         config.model.backbone.update(base_channels=4, stem_channels=4)
         config.model.neck.in_channels = 32

@@ -1,6 +1,7 @@
 """Checkpoints of mmselfsup 0.x in both libraries of today."""
 import pytest
 import torch
+from libraries import FIRST
 from mmengine.registry import MODELS
 from small_run import build_model, runner_of, small_config
 
@@ -173,8 +174,8 @@ def test_another_layout_is_named(old, change, said):
 
 def test_the_command(tmp_path, capsys):
     """Without it the documented line could fail, or write over a file."""
-    config = small_config('mmselfsup', tmp_path)
-    old = weights_of_0x(config, 'mmselfsup')
+    config = small_config(FIRST, tmp_path)
+    old = weights_of_0x(config, FIRST)
     source, target = tmp_path / 'old.pth', tmp_path / 'new.pth'
     words = ['convert', str(source), str(target)]
     torch.save(dict(state_dict=without(old, 'queue')), source)

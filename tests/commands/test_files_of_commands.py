@@ -58,7 +58,7 @@ def test_no_command_runs_what_a_file_says(malicious, tmp_path):
     path, mark = malicious
     config = tmp_path / 'config.py'
     config.write_text("_base_ = 'interclr_plugin::mmselfsup/"
-                      "moco_resnet18_1xb64-coslr-50e_digits.py'")
+                      "moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'")
     # A work directory, for the report.
     path.rename(tmp_path / 'epoch_1.pth')
     path = tmp_path / 'epoch_1.pth'

@@ -91,6 +91,5 @@ def test_missing_scikit_learn_names_the_command(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, '__import__', without)
-    with pytest.raises(
-            ImportError, match=r'pip install interclr-plugin\[evaluation\]'):
+    with pytest.raises(ImportError, match='pip install scikit-learn'):
         Digits()

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from libraries import needs_mmselfsup
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from scipy.optimize import minimize
 from sklearn.datasets import load_digits
@@ -259,6 +260,7 @@ def test_evaluate_is_the_sum_of_its_parts(scope, tmp_path):
     assert initial['knn'] != result['knn']
 
 
+@needs_mmselfsup
 def test_both_libraries_in_one_process_leave_the_scope_alone(tmp_path):
     """Without it comparing the libraries in one script could mix them."""
     checkpoints = {

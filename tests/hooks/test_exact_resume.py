@@ -3,6 +3,7 @@ import itertools
 
 import pytest
 import torch
+from libraries import FIRST
 from resumed_run import differences, run
 from small_run import CONFIGS, small
 
@@ -15,12 +16,12 @@ COMBINATIONS = [[choice[bit] for choice, bit in zip(CHOICES, bits)]
                 for bits in itertools.product((0, 1), repeat=5)
                 if sum(bits) % 2 == 0]
 # Enough of them for every run of the tests.
-FEW = [['mmselfsup', 'moco', 'OnlineKMeans', 0, 1],
+FEW = [[FIRST, 'moco', 'OnlineKMeans', 0, 1],
        ['mmpretrain', 'simclr', 'OfflineKMeans', 2, 1]]
 
 
 def make(folder, scope, algorithm, labels, workers, world, hook=True):
-    name = f'interclr-{algorithm}_resnet18_1xb64-coslr-50e_digits.py'
+    name = f'interclr-{algorithm}_resnet18_1xb64-coslr-50e_digits_{scope}.py'
     config = small(CONFIGS / scope / name, folder)
     config.merge_from_dict({
         'train_cfg.max_epochs': EPOCHS,
@@ -75,7 +76,7 @@ def test_stopped_or_killed(tmp_path, scope, algorithm, labels, workers,
 def test_without_the_hook_it_is_not_exact(tmp_path):
     """The control: if this run were equal too, the test above could not
     fail, or the hook would not be needed."""
-    setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
+    setting = (FIRST, 'moco', 'OnlineKMeans', 0, 1)
     run(make(tmp_path / 'whole', *setting, hook=False))
     config = make(tmp_path / 'stop', *setting, hook=False)
     run(config, stop=(STEPS, 'stop'))
@@ -91,7 +92,7 @@ def test_without_the_hook_it_is_not_exact(tmp_path):
 def test_the_sampler_s_seed_is_the_run_s(tmp_path, seed):
     """Without it a run without a fixed seed, or whose sampler has one of its
     own, would see its images in another order after a resume."""
-    setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
+    setting = (FIRST, 'moco', 'OnlineKMeans', 0, 1)
     config = make(tmp_path, *setting)
     config.randomness = dict(seed=None)
     if seed is not None:
@@ -123,7 +124,7 @@ def counted_in_steps(config):
 def test_what_is_not_guaranteed(tmp_path, change):
     """Why the hook's docstring leaves these out; one that passes some day
     has to be added to what is guaranteed."""
-    setting = ('mmselfsup', 'moco', 'OnlineKMeans', 0, 1)
+    setting = (FIRST, 'moco', 'OnlineKMeans', 0, 1)
     configs = [
         make(tmp_path / name, *setting) for name in ('whole', 'stopped')
     ]

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from interclr_plugin.inter_image import PairSampler
 from interclr_plugin.inter_image.members import Members
-from interclr_plugin.inter_image.pair_sampler import draw_subset
+from interclr_plugin.inter_image.random_stream import draw_subset
 
 STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')
 # A fair draw fails a test once in 10,000 seeds; the seeds are fixed.

@@ -4,6 +4,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from libraries import FIRST
 from mmengine.hooks import Hook
 from small_run import runner_of, small_config
 
@@ -104,7 +105,7 @@ def test_labels_that_do_not_settle(tmp_path, monkeypatch):
     """Without it labels that change to the end could go unnoticed, or be
     told of at the start, where they have to change."""
     monkeypatch.setattr(alarm_hook, '_LATE_EPOCHS', 2)
-    config = log_of('mmselfsup', tmp_path, ('max_change_ratio', 0.))
+    config = log_of(FIRST, tmp_path, ('max_change_ratio', 0.))
     runner_of(config).train()
     line, = warnings_in(tmp_path)[0]['restless labels']
     assert 'Step 21: ' in line  # of 24: the first look in the last fifth

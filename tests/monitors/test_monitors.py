@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from libraries import FIRST, one_of_them
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from resumed_run import differences
@@ -89,10 +90,7 @@ def train(config, stop=None):
 
 @pytest.fixture(
     scope='module',
-    params=[
-        'mmselfsup',
-        pytest.param('mmpretrain', marks=pytest.mark.matrix),
-    ])
+    params=one_of_them())
 def watched(request, tmp_path_factory):
     """A run with all monitors, and its folder."""
     folder = tmp_path_factory.mktemp('watched')
@@ -214,7 +212,7 @@ def test_pairs_in_parts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(MarginNCELoss, 'forward', listen)
     config = config_of(
-        'mmselfsup',
+        FIRST,
         tmp_path, [dict(type='PairMonitor', interval=4)],
         model__inter_image__queries_at_once=5)
     runner = runner_of(config)
@@ -280,7 +278,7 @@ def test_a_data_set_without_labels(tmp_path, monkeypatch, hook, text):
             dict(entry, gt_label=-1) for entry in load(self)
         ])
     with pytest.raises(ValueError, match=text):
-        train(config_of('mmselfsup', tmp_path, [hook]))
+        train(config_of(FIRST, tmp_path, [hook]))
 
 
 @pytest.mark.parametrize('hook, name', [

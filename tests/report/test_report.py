@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from libraries import FIRST, one_of_them
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
@@ -42,10 +43,7 @@ class UnlabelledDigits(Digits):
 
 @pytest.fixture(
     scope='module',
-    params=[
-        'mmselfsup',
-        pytest.param('mmpretrain', marks=pytest.mark.matrix),
-    ])
+    params=one_of_them())
 def written(request, tmp_path_factory):
     return report_on_small_runs(request.param,
                                 tmp_path_factory.mktemp('report'))
@@ -187,7 +185,7 @@ def test_colours_and_class_names_are_right(library, tmp_path):
         (tmp_path / 'train' / name).mkdir(parents=True)
         Image.new('RGB', (200, 40), colour).save(
             tmp_path / 'train' / name / '1.png')
-    name = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
+    name = f'interclr-moco_resnet18_1xb256-coslr-200e_cifar10_{library}.py'
     config = Config.fromfile(CONFIGS / library / name)
     config.train_dataloader.dataset.data_root = str(tmp_path)
     with DefaultScope.overwrite_default_scope(library):
@@ -203,7 +201,7 @@ def test_images_without_labels(tmp_path):
     """Without it most real data sets would end in an error, or in an
     accuracy that was never measured."""
     config = small_config(
-        'mmselfsup',
+        FIRST,
         tmp_path,
         train_dataloader__dataset__type='UnlabelledDigits')
     runner_of(config).train()

@@ -5,6 +5,7 @@ Debian's ``chromium`` and requirements/browser.txt are needed.
 import shutil
 
 import pytest
+from libraries import FIRST
 from small_run import runner_of, small_config
 
 from interclr_plugin.report import write_report
@@ -59,7 +60,7 @@ def browser():
 @pytest.fixture(scope='module')
 def address(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp('browser')
-    runner_of(small_config('mmselfsup', folder)).train()
+    runner_of(small_config(FIRST, folder)).train()
     return write_report(str(folder)).as_uri()
 
 

@@ -1,7 +1,9 @@
 """Configurations, resuming and inherited loaders of mmengine."""
 import io
+import pkgutil
 import subprocess
 import types
+from pickle import UnpicklingError
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
 from mmengine.registry import PARAM_SCHEDULERS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 from mmengine.utils import digit_version
+from mmengine.utils.dl_utils.misc import mmcv_full_available
 
 from interclr_plugin.upstream import mmengine
 
@@ -28,7 +31,7 @@ weights_only = pytest.mark.skipif(
 def test_configs_are_found_from_a_source_tree(tmp_path):
     (tmp_path / 'child.py').write_text(
         "_base_ = 'interclr_plugin::mmselfsup/"
-        "moco_resnet18_1xb64-coslr-50e_digits.py'\n"
+        "moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'\n"
     )
     run_python(
         """
@@ -134,6 +137,68 @@ def test_weights_only_stays_on(args):
         _reload(_Getattr(*args))
     with pytest.raises(Exception, match='allowed global|unsupported GLOBAL'):
         _reload(subprocess.run)
+
+
+@weights_only
+def test_what_is_declared_safe_stays_so():
+    """Without it an evaluation after a training of onedl-mmengine, which
+    loads so, would refuse the run's own checkpoint."""
+    with torch.serialization.safe_globals(
+        [HistoryBuffer, np.ndarray, np.dtype, type(np.dtype(float)), getattr]
+    ):
+        pass
+    assert _reload(HistoryBuffer([0.5], [1])).statistics('mean') == 0.5
+
+
+# refuse_pickles
+
+
+class _Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
+@weights_only
+def test_no_file_is_loaded_as_a_pickle_after_all(tmp_path):
+    """Without it `load_from` of a stranger's file could run its code."""
+    path, mark = tmp_path / 'file.pth', tmp_path / 'mark'
+    torch.save(dict(state_dict={}, more=_Touch(mark)), path)
+    with pytest.raises(Exception, match='could run code|weights_only|Weights'):
+        load_checkpoint(torch.nn.Linear(1, 1), str(path))
+    assert not mark.exists()
+
+
+@weights_only
+def test_a_second_try_is_taken_back():
+    """The same for onedl-mmengine's loader where it is not installed."""
+
+    def load(file, map_location=None, weights_only=None):
+        if weights_only is None:
+            return 'ran what the file holds'
+        raise UnpicklingError('refused')
+
+    module = types.SimpleNamespace(_safe_torch_load=load)
+    mmengine._load_weights_only(module)
+    with pytest.raises(ValueError, match='file.pth holds objects that could'):
+        module._safe_torch_load('file.pth')
+
+
+# mend_find_loader
+
+
+def test_find_loader_is_there_where_python_has_none(monkeypatch):
+    """Without it no run would start on Python 3.14."""
+    assert mmcv_full_available() in (True, False)
+    monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
+    module = types.SimpleNamespace(pkgutil=pkgutil)
+    mmengine.give_find_loader(module)
+    assert module.pkgutil.find_loader('mmengine.runner') is not None
+    assert module.pkgutil.find_loader('mmengine.no_such_module') is None
 
 
 def test_an_older_torch_is_left_alone(monkeypatch):

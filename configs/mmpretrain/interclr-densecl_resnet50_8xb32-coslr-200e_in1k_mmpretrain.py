@@ -1,0 +1,18 @@
+# InterCLR-DenseCL on ImageNet: the stock recipe with the branch added.
+#
+#   mim train mmpretrain \
+#       configs/mmpretrain/interclr-densecl_resnet50_8xb32-coslr-200e_in1k_mmpretrain.py \
+#       --launcher pytorch --gpus 8
+#
+# Not run by this project, and no figures are published for it.
+_base_ = 'mmpretrain::densecl/densecl_resnet50_8xb32-coslr-200e_in1k.py'
+
+custom_imports = dict(imports=['interclr_plugin'], allow_failed_imports=False)
+model = dict(
+    type='InterCLR',
+    algorithm='DenseCL',
+    inter_image=dict(num_clusters=10000))
+custom_hooks = [
+    dict(type='MemoryBankHook'),
+    dict(type='ExactResumeHook'),
+]

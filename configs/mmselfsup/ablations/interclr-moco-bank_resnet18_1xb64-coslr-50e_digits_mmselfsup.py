@@ -1,0 +1,11 @@
+# InterCLR-MoCo v2 on digits with the first clustering of the bank itself after one epoch.
+#
+#   mim train mmselfsup \
+#       configs/mmselfsup/ablations/interclr-moco-bank_resnet18_1xb64-coslr-50e_digits_mmselfsup.py \
+#       --work-dir work_dirs/ablation_bank --gpus 0
+_base_ = '../interclr-moco_resnet18_1xb64-coslr-50e_digits_mmselfsup.py'
+
+custom_hooks = [
+    dict(type='MemoryBankHook', first_clustering='bank'),
+    dict(type='ExactResumeHook'),
+]

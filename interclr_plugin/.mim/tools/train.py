@@ -1,0 +1,7 @@
+"""``mim train interclr_plugin CONFIG``: the plugin, then the stock tool."""
+import sys
+
+from interclr_plugin.__main__ import main
+
+if __name__ == '__main__':
+    main(['train', *sys.argv[1:]])
