@@ -11,8 +11,8 @@ A batch's way through it::
         InterImageBranch(query, key, index)      inter_image/branch.py
             positives and negatives              inter_image/pair_sampler.py
             MarginNCE                            inter_image/margin_nce_loss.py
-            bank, then labels                    inter_image/memory_bank.py,
-                                                 inter_image/label_updaters.py
+            labels, then bank                    inter_image/label_updaters.py,
+                                                 inter_image/clustered_bank.py
     MemoryBankHook                               hooks/memory_bank_hook.py
         sizes and fills the bank, first clustering, cadences
     monitors, alarms                             monitors/
@@ -27,7 +27,7 @@ from .requirement import require_mmengine
 
 require_mmengine()
 
-from . import algorithms, datasets, hooks, inter_image, monitors, upstream  # noqa: E402  # noqa: E402
+from . import algorithms, datasets, hooks, inter_image, monitors, upstream  # noqa: E402
 from .version import __version__  # noqa: E402
 
 upstream.mend()

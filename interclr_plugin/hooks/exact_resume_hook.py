@@ -7,7 +7,7 @@ import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 
@@ -50,16 +50,8 @@ class ExactResumeHook(Hook):
         self._restored: Optional[List[dict]] = None
 
     def before_run(self, runner: Runner) -> None:
-        """Have a whole file to resume from, now and after a kill."""
-        if not isinstance(runner._train_loop, BaseLoop):
-            return
+        """Only a whole checkpoint is resumed."""
         require_whole_checkpoint(runner)
-        for hook in runner.hooks:
-            if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
-                runner.logger.warning(
-                    'max_keep_ckpts=1 deletes the last checkpoint before it '
-                    'writes the next: a run killed in between has none. Set '
-                    'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
@@ -75,7 +67,13 @@ class ExactResumeHook(Hook):
                     'random numbers.')
 
     def before_train(self, runner: Runner) -> None:
-        """Put the random states back, as late as can be."""
+        """Have a whole file after a kill; put the random states back."""
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and hook.max_keep_ckpts == 1:
+                runner.logger.warning(
+                    'max_keep_ckpts=1 deletes the last checkpoint before it '
+                    'writes the next: a run killed in between has none. Set '
+                    'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
         states, self._restored = self._restored, None
         if states is None:
             return
