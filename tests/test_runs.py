@@ -110,6 +110,30 @@ def test_the_gradient_is_the_weighted_sum(scope, tmp_path):
     assert gradients[0., 1.].abs().sum() > 0
 
 
+@pytest.mark.parametrize('status', ['clustered', 'warming up', 'filled'])
+def test_the_stock_losses_have_their_weight(scope, tmp_path, status):
+    """Without it the stock losses could be added as they are, or be weighted
+    while they are alone: in warm-up, and before there are clusters."""
+    found = {}
+    for weight in (1., 0.5):
+        config = small_config(scope, tmp_path)
+        config.model.intra_weight = weight
+        torch.manual_seed(0)
+        model = build_model(config, scope)
+        model.inter_image.allocate(NUM_IMAGES, seed=0)
+        model.inter_image.fill(torch.randn(NUM_IMAGES, 8))
+        if status != 'filled':
+            model.inter_image.first_clustering()
+        model.warming_up = status == 'warming up'
+        torch.manual_seed(1)
+        found[weight] = model.loss(*fake_batch(scope))
+    alone = status != 'clustered'
+    for losses in found.values():
+        assert ('inter_loss' in losses) != alone
+    expected = found[1.]['intra_loss'] * (1. if alone else 0.5)
+    assert torch.equal(found[0.5]['intra_loss'], expected)
+
+
 def keys_are_in_the_bank(scope, tmp_path, roll):
     torch.manual_seed(0)
     model = build_model(small_config(scope, tmp_path), scope)

@@ -1,4 +1,5 @@
-"""InterCLR: a stock algorithm that learns inter-image invariance too."""
+"""How a stock algorithm gets the inter-image loss: a class derived from it."""
+import functools
 from typing import Dict, List, Optional, Union
 
 from mmengine.registry import MODELS
@@ -108,6 +109,30 @@ class InterCLRMixin:
         return find_reader(type(self))
 
 
+@functools.lru_cache(maxsize=None)
+def derived_class(stock_class: type) -> type:
+    """Derive InterCLR from a stock class; always the same class from one.
+
+    Args:
+        stock_class (type): Such as MoCo.
+
+    Returns:
+        type: Named after it; its instances can be pickled.
+    """
+    return type(
+        f'InterCLR{stock_class.__name__}', (InterCLRMixin, stock_class),
+        dict(
+            __module__=stock_class.__module__,
+            __doc__=f'InterCLR on {stock_class.__name__}.',
+            # No import finds the class: another process derives it again.
+            __reduce__=lambda self: (_blank, (stock_class, ), self.__dict__)))
+
+
+def _blank(stock_class: type) -> InterCLRMixin:
+    derived = derived_class(stock_class)
+    return derived.__new__(derived)
+
+
 def _weigh(name: str, value: Union[Tensor, List[Tensor]],
            weight: float) -> Union[Tensor, List[Tensor]]:
     if 'loss' not in name:
@@ -119,7 +144,7 @@ def _weigh(name: str, value: Union[Tensor, List[Tensor]],
 
 @MODELS.register_module()
 def InterCLR(*,
-             algorithm: str,
+             algorithm: Union[str, type],
              inter_image: dict,
              inter_weight: float = 0.25,
              intra_weight: Optional[float] = None,
@@ -132,7 +157,8 @@ def InterCLR(*,
     they look for.
 
     Args:
-        algorithm (str): Name of the stock class, such as ``'MoCo'``.
+        algorithm (str | type): The stock class, or its name, such as
+            ``'MoCo'``.
         inter_image (dict): Arguments of :class:`InterImageBranch`; only
             ``num_clusters`` has no default. ``neck`` gives the branch a neck
             of its own, configured as the stock one, in place of sharing
@@ -163,14 +189,17 @@ def InterCLR(*,
             raise ValueError(f'{name}={weight} must be at least 0. Change '
                              f'model=dict({name}=...); by default '
                              'intra_weight is 1 - inter_weight.')
+    stock_class = algorithm
     with MODELS.switch_scope_and_registry(None) as registry:
-        stock_class = registry.get(algorithm)
+        if not isinstance(algorithm, type):
+            stock_class = registry.get(algorithm)
     if stock_class is None:
         raise ValueError(
             f'algorithm={algorithm!r} is not registered in scope '
             f'{registry.scope!r}. Change model=dict(algorithm=...) or '
             'default_scope; InterCLR knows ' + ', '.join(sorted(READERS)) +
             '.')
+    algorithm = stock_class.__name__
     reader = find_reader(stock_class)  # fails early, before a model is built
     inter_image = dict(inter_image)
     if inter_image.get('neck') and 'neck' not in reader.watch:
@@ -183,9 +212,7 @@ def InterCLR(*,
     if 'feat_dim' not in inter_image:
         inter_image['feat_dim'] = _projection_width(
             inter_image.get('neck') or stock.get('neck'))
-    derived = type(f'InterCLR{stock_class.__name__}',
-                   (InterCLRMixin, stock_class), {})
-    return derived(
+    return derived_class(stock_class)(
         inter_image=inter_image,
         intra_weight=intra_weight,
         inter_weight=inter_weight,

@@ -1,4 +1,4 @@
-"""Features of a whole data set, in its order, without a trace left behind."""
+"""How features of a whole data set are computed, leaving no trace behind."""
 import random
 from contextlib import contextmanager
 from typing import Callable, Iterator
@@ -47,13 +47,16 @@ def extract(dataset: Dataset,
         num_workers=num_workers,
         collate_fn=default_collate)
     rows = []
-    with _untouched_random_state(), _eval_mode(model), torch.no_grad():
+    device = next(model.parameters()).device
+    with _untouched_random_state(device), _eval_mode(model), torch.no_grad():
         for batch in loader:
             rows.append(forward(batch).float())
             progress(len(rows[-1]) * dist.get_world_size())
-    mine_rows = torch.cat(rows)
-    features = mine_rows.new_zeros(len(dataset), mine_rows.shape[1])
-    features[mine] = mine_rows
+    # A process may have no item at all, and knows no width then.
+    width = torch.tensor(rows[0].shape[1] if rows else 0, device=device)
+    dist.all_reduce(width, 'max')
+    features = torch.zeros(len(dataset), int(width), device=device)
+    features[mine] = torch.cat([*rows, features[:0]])
     dist.all_reduce(features)
     return features
 
@@ -70,9 +73,10 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _untouched_random_state() -> Iterator[None]:
+def _untouched_random_state(device: torch.device) -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    # Named, or torch warns on a machine with several GPUs and saves them all.
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
         try:
             yield
         finally:

@@ -59,9 +59,9 @@ class Similarities:
             self._kept[name] = kept
         return kept[:height * width].view(height, width)
 
-    def __deepcopy__(self, memo: dict) -> 'Similarities':
-        # EMAHook copies the model: its copy needs none of this.
-        return Similarities()
+    def __reduce__(self) -> tuple:
+        # A copy of the model, or its file, needs none of this memory.
+        return Similarities, ()
 
 
 class Chosen(torch.autograd.Function):

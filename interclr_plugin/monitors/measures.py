@@ -116,7 +116,7 @@ def purity(table: Any) -> float:
     return float(table.max(axis=0).sum() / table.sum())
 
 
-def true_positives(table: Any, besides_itself: bool = False) -> float:
+def true_positives(table: Any, exclude_itself: bool = False) -> float:
     """Share of positives that have the class of their query.
 
     What is to be expected when every image is the query once and its positive
@@ -124,14 +124,14 @@ def true_positives(table: Any, besides_itself: bool = False) -> float:
 
     Args:
         table (scipy.sparse matrix): (classes, clusters) numbers of images.
-        besides_itself (bool): An image is its own positive only where its
+        exclude_itself (bool): An image is its own positive only where its
             cluster has no other. Defaults to False.
 
     Returns:
         float: 0 to 1.
     """
     sizes, squares = _sizes_and_squares(table)
-    if not besides_itself:
+    if not exclude_itself:
         return float((squares[sizes > 0] / sizes[sizes > 0]).sum() /
                      sizes.sum())
     several = sizes > 1

@@ -77,8 +77,8 @@ def _pairs_of(query: int, similarity: Tensor, same: Tensor, count: int,
     mates = same.clone()
     mates[query] = False  # an image is no news about itself
     mates = mates.nonzero().squeeze(1)
-    lot = torch.randperm(len(mates), generator=generator)[:count]
-    positives = mates[lot].tolist()
+    order = torch.randperm(len(mates), generator=generator)[:count]
+    positives = mates[order].tolist()
     others = similarity.masked_fill(same, -2.)
     count = min(count, int((~same).sum()))
     negatives = others.topk(count).indices.tolist()

@@ -9,6 +9,7 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OneCycleParamScheduler
 from mmengine.utils import digit_version
 
 from .after_import import after_import
@@ -56,10 +57,10 @@ def allow_resume():
 
     torch loads with ``weights_only`` by default and refuses what mmengine
     0.10.7 stores beside the weights (mmengine 1655, 1670): ``HistoryBuffer``
-    objects, which hold arrays and their own methods, and a numpy number.
-    Exactly these are declared safe, so that ``weights_only`` stays on. Each
-    is declared by its name: onedl-mmengine forgets, after each file, classes
-    that are declared alone.
+    objects, which hold arrays and their own methods, a numpy number, and of
+    ``OneCycleLR`` a function of its class. Exactly these are declared safe,
+    so that ``weights_only`` stays on. Each is declared by its name:
+    onedl-mmengine forgets, after each file, classes that are declared alone.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
@@ -72,20 +73,28 @@ def allow_resume():
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         safe += [(array, f'{module}._reconstruct')]
         safe += [(number, f'{module}.scalar')]
+    # OneCycleLR stores its way to anneal, a function of this class.
+    safe += [OneCycleParamScheduler]
     # Methods are stored as calls of getattr, which is not safe in general.
     if getattr not in torch.serialization.get_safe_globals():
-        safe += [(_statistic, 'builtins.getattr')]
+        safe += [(_stored_method, 'builtins.getattr')]
     torch.serialization.add_safe_globals(safe)
 
 
-def _statistic(owner, name):
-    """``getattr`` for the methods that a ``HistoryBuffer`` stores alone."""
-    methods = HistoryBuffer()._statistics_methods
-    if owner is not HistoryBuffer or name not in methods:
+def _stored_method(owner, name):
+    """``getattr`` for the methods alone that mmengine's objects store."""
+    allowed = {
+        HistoryBuffer: HistoryBuffer()._statistics_methods,
+        OneCycleParamScheduler: {
+            name: getattr(OneCycleParamScheduler, name)
+            for name in ('_annealing_cos', '_annealing_linear')
+        }
+    }
+    methods = allowed.get(owner, {})
+    if name not in methods:
         raise UnpicklingError(
             f'a checkpoint asks for the attribute {name!r} of {owner!r}; '
-            f'only {sorted(methods)} of HistoryBuffer are allowed'
-        )
+            f'only {sorted(methods)} of it are allowed')
     return methods[name]
 
 

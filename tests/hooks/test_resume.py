@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import FlexibleRunner
-from small_run import NUM_IMAGES, build_model, runner_of, small_config
+from small_run import NUM_IMAGES, runner_of, small_config
 
 from interclr_plugin.datasets.fingerprint import fingerprint
 

@@ -19,6 +19,7 @@ from interclr_plugin.inter_image import (
     ClusteredBank,
     OfflineKMeans,
     OnlineKMeans,
+    kmeans,
 )
 
 
@@ -285,6 +286,20 @@ def test_first_clustering_has_means_and_no_empty_cluster(geometry):
         bank.centroids,
         means(bank.features, bank.labels.tolist(), np.zeros((5, 6))),
         atol=1e-6)
+
+
+def test_the_first_clustering_has_the_geometry_too():
+    """Without this, labels that are compared by the angle could start from a
+    k-means by distance."""
+    features = unit_rows(60)
+    found = []
+    for geometry in ('plain', 'spherical'):
+        state, bank = online(geometry=geometry), bank_of(features)
+        state.first_clustering(bank, seeded(4))
+        labels, _ = kmeans.fit(features, 5, seeded(4), geometry=geometry)
+        assert torch.equal(bank.labels, labels)
+        found.append(labels)
+    assert not torch.equal(*found)
 
 
 def test_statistics_count():

@@ -85,8 +85,8 @@ def test_hardest_share():
         assert value == pytest.approx(expected)
 
 
-@pytest.mark.parametrize('besides_itself', [False, True])
-def test_true_positives_and_purity(besides_itself):
+@pytest.mark.parametrize('exclude_itself', [False, True])
+def test_true_positives_and_purity(exclude_itself):
     """Without it the shares could be of clusters, not of images.
 
     The reference goes through every query and every positive.
@@ -101,11 +101,11 @@ def test_true_positives_and_purity(besides_itself):
     for image in range(60):
         others = [
             i for i in range(60) if labels[i] == labels[image] and
-            (i != image or not besides_itself)
+            (i != image or not exclude_itself)
         ] or [image]
         shares.append(np.mean(truth[others] == truth[image]))
     for cluster in set(labels):
         pure += max(np.bincount(truth[labels == cluster]))
     assert measures.true_positives(
-        table, besides_itself) == pytest.approx(np.mean(shares))
+        table, exclude_itself) == pytest.approx(np.mean(shares))
     assert measures.purity(table) == pytest.approx(pure / 60)

@@ -12,6 +12,7 @@ from fresh_process import run_python
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
+from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner, load_checkpoint
 from mmengine.utils import digit_version
 from mmengine.utils.dl_utils.misc import mmcv_full_available
@@ -221,7 +222,7 @@ def test_who_allows_more_keeps_it(monkeypatch):
     )
     mmengine.allow_resume()
     assert added
-    assert mmengine._statistic not in {
+    assert mmengine._stored_method not in {
         item[0] for item in added if isinstance(item, tuple)
     }
 
@@ -239,3 +240,50 @@ def test_an_inherited_loader_stacks_its_batches():
             collate_fn=dict(type='default_collate', _scope_='mmselfsup')))
     batch, = loader
     assert batch.tolist() == [[0] * 3, [1] * 3]
+
+
+SCHEDULERS = [
+    dict(type='OneCycleLR', eta_max=0.5, total_steps=8),
+    dict(type='OneCycleLR', eta_max=0.5, total_steps=8,
+         anneal_strategy='linear'),
+    dict(type='OneCycleParamScheduler', param_name='lr', eta_max=0.5,
+         total_steps=8),
+    dict(type='ConstantLR'),
+    dict(type='CosineAnnealingLR', T_max=8),
+    dict(type='CosineRestartLR', periods=[4, 4], restart_weights=[1, 1],
+         eta_min=0),
+    dict(type='ExponentialLR', gamma=0.5),
+    dict(type='LinearLR'),
+    dict(type='MultiStepLR', milestones=[2, 5]),
+    dict(type='PolyLR'),
+    dict(type='StepLR', step_size=2),
+]
+
+
+@pytest.mark.parametrize(
+    'config', SCHEDULERS,
+    ids=lambda c: c['type'] + c.get('anneal_strategy', ''))
+def test_every_scheduler_resumes(config):
+    """Without it a run with OneCycleLR is refused: its class is not safe."""
+    def build():
+        weight = torch.nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        return optimizer, PARAM_SCHEDULERS.build(
+            dict(config, optimizer=optimizer))
+
+    rates = []
+    optimizer, scheduler = build()
+    for step in range(6):
+        if step == 3:
+            saved = _reload([scheduler.state_dict(), optimizer.state_dict()])
+            optimizer, scheduler = build()
+            scheduler.load_state_dict(saved[0])
+            optimizer.load_state_dict(saved[1])
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]['lr'])
+    optimizer, scheduler = build()
+    for rate in rates:
+        optimizer.step()
+        scheduler.step()
+        assert optimizer.param_groups[0]['lr'] == rate
