@@ -66,15 +66,14 @@ def allow_resume():
         return
     array = np.empty(0).__reduce__()[0]
     number = np.float64(0).__reduce__()[0]
-    kinds = [HistoryBuffer, np.ndarray, np.dtype]
+    # OneCycleLR stores its way to anneal, a function of its class.
+    kinds = [HistoryBuffer, OneCycleParamScheduler, np.ndarray, np.dtype]
     kinds += [type(np.dtype(kind)) for kind in (float, int)]
     safe = [(kind, f'{kind.__module__}.{kind.__qualname__}') for kind in kinds]
     # A checkpoint names them as its writer's numpy did, version 1 or 2.
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         safe += [(array, f'{module}._reconstruct')]
         safe += [(number, f'{module}.scalar')]
-    # OneCycleLR stores its way to anneal, a function of this class.
-    safe += [OneCycleParamScheduler]
     # Methods are stored as calls of getattr, which is not safe in general.
     if getattr not in torch.serialization.get_safe_globals():
         safe += [(_stored_method, 'builtins.getattr')]
