@@ -14,11 +14,12 @@ _INSTALL = (
 
 
 def require_mmengine() -> None:
-    """Import mmengine, or say what is missing.
+    """Import mmengine and the OpenCV that it uses, or say what is missing.
 
     Raises:
         ImportError: mmengine is not installed, is too old, or lacks
-            pkg_resources, which setuptools 81 no longer has.
+            pkg_resources, which setuptools 81 no longer has; or OpenCV lacks
+            the display libraries of a desktop.
     """
     try:
         version = importlib.import_module('mmengine').__version__
@@ -34,3 +35,11 @@ def require_mmengine() -> None:
     if tuple(map(int, re.findall(r'\d+', version)[:3])) < OLDEST:
         raise ImportError(f'interclr_plugin needs mmengine >= 0.10.7, and '
                           f'{version} is installed. {_INSTALL}')
+    try:
+        importlib.import_module('cv2')
+    except ImportError as error:
+        raise ImportError(
+            f'OpenCV, which mmengine uses, cannot be imported: {error}. On a '
+            'machine without display libraries take the build that needs '
+            'none: pip install --force-reinstall --no-deps '
+            'opencv-python-headless') from error

@@ -29,6 +29,9 @@ def test_what_is_missing_is_said(monkeypatch):
 
         return import_module
 
+    monkeypatch.setitem(sys.modules, 'cv2', None)
+    with pytest.raises(ImportError, match='opencv-python-headless'):
+        require_mmengine()
     monkeypatch.setattr(importlib, 'import_module', without('pkg_resources'))
     with pytest.raises(ImportError, match="'setuptools<81'"):
         require_mmengine()
