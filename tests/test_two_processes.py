@@ -154,7 +154,7 @@ def test_passes_are_counted_for_all_processes(scope, tmp_path):
         sampler=dict(type='InfiniteSampler', shuffle=True),
         labels=dict(type='OfflineKMeans', interval=2))
     path, = tmp_path.glob('*/*.log')
-    # At the start, and ahead of steps 7, 13 and 19 of 20: 3 steps a pass.
+    # At the start, and after steps 6, 12 and 18 of 20: 3 steps a pass.
     assert path.read_text().count('Filling the memory bank') == 4
 
 

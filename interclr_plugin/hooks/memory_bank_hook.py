@@ -4,7 +4,7 @@ from typing import Optional, Sequence
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
@@ -136,14 +136,9 @@ class MemoryBankHook(Hook):
             branch.fill()
 
     def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Cluster fresh features when due, and end the warm-up."""
-        model = unwrap(runner)
-        epoch, step = divmod(runner.iter, steps_per_pass(runner))
-        model.warming_up = epoch < self.warmup_epochs
-        branch = model.inter_image
-        if epoch and not step and branch.bank.status == 'clustered' and \
-                branch.labels.wants_clustering(epoch):
-            self._cluster_fresh_features(runner)
+        """Tell the model whether it still warms up."""
+        epoch = runner.iter // steps_per_pass(runner)
+        unwrap(runner).warming_up = epoch < self.warmup_epochs
 
     def after_train_iter(self,
                          runner: Runner,
@@ -161,6 +156,22 @@ class MemoryBankHook(Hook):
         if branch.bank.status == 'clustered' and self.every_n_train_iters(
                 runner, self.statistics_interval):
             log_scalars(runner, branch.labels.statistics(branch.bank))
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self._renew_labels(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self._renew_labels(runner, runner.iter)
+
+    def _renew_labels(self, runner: Runner, steps: int) -> None:
+        # At a pass's end, ahead of a checkpoint: batch statistics, and so the
+        # features, are each process's own, and a checkpoint has but one's.
+        epoch, step = divmod(steps, steps_per_pass(runner))
+        branch = unwrap(runner).inter_image
+        if not step and steps < runner.max_iters and \
+                branch.bank.status == 'clustered' and \
+                branch.labels.wants_clustering(epoch):
+            self._cluster_fresh_features(runner)
 
     def _cluster_fresh_features(self, runner: Runner) -> None:
         model = unwrap(runner)
