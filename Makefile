@@ -42,7 +42,8 @@ docs: $(VENV)/.docs
 	@echo 'The pages are in site/: open site/index.html'
 
 $(VENV)/.docs: requirements/docs.txt $(READY)
-	@$(BIN)/python -m pip install --quiet --no-deps -r requirements/docs.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps -r requirements/docs.txt
 	@touch $@
 
 setup: $(READY)

@@ -4,8 +4,8 @@
 
 Both are measured in turns within one run, on the same synthetic clusters and
 the same batches. Peak memory is that of a process of its own for each. The
-reference is ``reference_0x.py``, a plain implementation of METHOD.md 9 and
-10, not the released code.
+reference is ``reference_0x.py``, a plain implementation of docs/method.md 9.4
+and 10, not the released code.
 """
 import argparse
 import json

@@ -1,9 +1,9 @@
 """The branch as mmselfsup 0.x computed it, for comparison.
 
-Written from its description (METHOD.md 4, 9 and 10), not from its code: for
-each image a scan of all labels and a draw in Python, gathered negatives, a
-loop over clusters for the centroids, small clusters one at a time. Where
-METHOD.md calls for an endless loop, this one gives up after 100 rounds.
+Written from its description (docs/method.md 4, 9.4 and 10), not from its code:
+for each image a scan of all labels and a draw in Python, gathered negatives, a
+loop over clusters for the centroids, small clusters one at a time. Where the
+released code draws without end, this one gives up after 100 rounds.
 """
 import torch
 import torch.nn.functional as F

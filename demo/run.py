@@ -63,7 +63,8 @@ class Line:
             progress.TextColumn('{task.fields[doing]:<21}'),
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),
-            console=console)
+            console=console,
+            disable=not console.is_terminal)
 
     def task(self, name: str, total: float) -> Callable[[float, str], None]:
         """Start a task; returns what takes (amount done, words)."""

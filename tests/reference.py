@@ -1,6 +1,6 @@
-"""METHOD.md in slow, plain code: what the tests compare the package with.
+"""docs/method.md in slow, plain code: what the tests compare with.
 
-Written from the specification alone, in float64 and with loops, one image
+Written from that page alone, in float64 and with loops, one image
 or cluster at a time. Nothing here imports the package.
 """
 import itertools

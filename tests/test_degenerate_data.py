@@ -87,7 +87,7 @@ def test_one_image_a_cluster(scope, tmp_path):
 
 def test_two_clusters(scope, tmp_path):
     """Without it half of the data sharing a label could leave too few
-    negatives and hang, as the released sampler does (METHOD.md 10.3)."""
+    negatives and hang, as the released sampler does (docs/method.md 10.3)."""
     config = small_config(scope, tmp_path, epochs=2)
     config.model.inter_image.num_clusters = 2
     train(config)

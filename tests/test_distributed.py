@@ -1,4 +1,4 @@
-"""Several processes keep equal copies (METHOD.md 2; DESIGN.md 4.9, 4.10).
+"""Several processes keep equal copies (docs/architecture.md, traps 9, 10).
 
 Two real processes over gloo run the branch on their own batches; the same
 is then computed in this process with the batches joined.
@@ -242,7 +242,7 @@ def test_two_processes_equal_one_with_the_joint_batch(results):
 
 
 def test_processes_draw_their_own_pairs(results):
-    """Without this, all processes could draw alike (METHOD.md 10.9)."""
+    """Without this, all processes could draw alike (docs/method.md 10.9)."""
     (one, two), _ = results
     assert not torch.equal(one['negatives'], two['negatives'])
     assert not torch.equal(one['losses'], two['losses'])

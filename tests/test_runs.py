@@ -155,8 +155,8 @@ def keys_are_in_the_bank(scope, tmp_path, roll):
 def test_each_row_holds_its_image_s_key(scope, tmp_path):
     """Without it rows could silently belong to other images.
 
-    MoCo shuffles the batch even on one process (DESIGN.md 4, trap 1). The
-    rolled control shows that the check can fail.
+    MoCo shuffles the batch even on one process (docs/architecture.md, trap 1).
+    The rolled control shows that the check can fail.
     """
     assert keys_are_in_the_bank(scope, tmp_path, roll=0)
     assert not keys_are_in_the_bank(scope, tmp_path, roll=1)

@@ -54,7 +54,7 @@ def run(rank, folder):
 @pytest.mark.slow
 def test_a_step_sends_the_batch_s_rows_and_nothing_of_the_bank(tmp_path):
     """Without it a change could send the bank at each step, as the released
-    code does (METHOD.md 9), and nothing but the time would tell."""
+    code does (docs/method.md 10.13), and nothing but the time would tell."""
     multiprocessing.spawn(run, (str(tmp_path), ), nprocs=2)
     rows = BATCH * FEAT_DIM * 4
     for rank in range(2):

@@ -172,8 +172,8 @@ MONITORS = [
 def test_processes_agree(scope, tmp_path, hooks):
     """Without it copies of the bank could drift apart, in silence.
 
-    DESIGN.md 4, traps 9 to 12: images repeat within a batch and across
-    processes, clusters are repaired, and SyncBuffersHook averages all
+    docs/architecture.md, traps 9 to 12: images repeat within a batch and
+    across processes, clusters are repaired, and SyncBuffersHook averages all
     buffers, which must not change what is equal; nor must the monitors, or
     one process could wait in them for the other.
     """

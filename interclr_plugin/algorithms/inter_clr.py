@@ -179,7 +179,7 @@ def InterCLR(*,
         ValueError: If the algorithm is unknown, a weight negative, or a neck
             of the branch's own impossible.
 
-    Source: METHOD.md 1; DESIGN.md 1.
+    Source: docs/method.md 1; docs/architecture.md 1.
     """
     if intra_weight is None:
         intra_weight = 1 - inter_weight

@@ -24,7 +24,7 @@ class MarginNCEHead(BaseModule):
     Raises:
         ValueError: As :class:`MarginNCELoss`.
 
-    Source: METHOD.md 5.
+    Source: docs/method.md 5.
     """
 
     def __init__(self,

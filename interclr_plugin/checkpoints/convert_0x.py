@@ -55,7 +55,8 @@ def convert_0x(source: str, target: str) -> str:
         ValueError: ``source`` is no MoCo or InterCLR-MoCo of 0.x; the message
             lists the weights that it lacks or has in excess.
 
-    Source: METHOD.md 7; ``InterCLRMoCo`` of mmselfsup 0.x (pull request 609).
+    Source: docs/method.md 7; ``InterCLRMoCo`` of mmselfsup 0.x (pull request
+    609).
     """
     require_free(target)
     try:

@@ -60,7 +60,7 @@ def centre_view(
         ValueError: No image order can be told from the dataset's class, or
             no crop size from its pipeline.
 
-    Source: METHOD.md 3.
+    Source: docs/method.md 3.1.
     """
     dataset = innermost_dataset(dataset)
     stages = list(dataset.pipeline.transforms)

@@ -38,7 +38,7 @@ class Digits(BaseDataset):
         ValueError: ``split`` is neither of the two.
         ImportError: scikit-learn is missing.
 
-    Source: METHOD.md 9; E. Alpaydin, C. Kaynak, "Optical recognition of
+    Source: docs/method.md 9.2; E. Alpaydin, C. Kaynak, "Optical recognition of
     handwritten digits", UCI machine learning repository, 1998.
     """
 

@@ -58,7 +58,7 @@ def evaluate(config: Union[str, Config],
         ValueError: No test set is given, labels are missing, a feature is
             NaN, or the checkpoint does not fit the configuration.
 
-    Source: METHOD.md 9.
+    Source: docs/method.md 9.1.
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)

@@ -33,7 +33,7 @@ def extract_features(model: nn.Module,
     Raises:
         ValueError: A feature is NaN or infinite.
 
-    Source: METHOD.md 9.
+    Source: docs/method.md 9.1.
     """
     # mmpretrain's transformers without a class token have None there.
     leads_with_token = getattr(model.backbone, 'cls_token', None) is not None

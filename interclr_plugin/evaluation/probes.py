@@ -30,8 +30,8 @@ def knn_accuracy(train_x: np.ndarray,
         ValueError: ``k`` or ``temperature`` is out of range.
         ImportError: scikit-learn is missing.
 
-    Source: METHOD.md 9; Z. Wu et al., "Unsupervised feature learning via
-    non-parametric instance discrimination", CVPR 2018, section 3.4.
+    Source: docs/method.md 9.1; Z. Wu et al., "Unsupervised feature learning
+    via non-parametric instance discrimination", CVPR 2018, section 3.4.
     """
     if not 1 <= k <= len(train_x):
         raise ValueError(f'k={k} neighbours of {len(train_x)} training images:'
@@ -76,7 +76,7 @@ def linear_accuracy(train_x: np.ndarray,
         ValueError: ``penalty`` is out of range, or there is one class only.
         ImportError: scikit-learn is missing.
 
-    Source: METHOD.md 9.
+    Source: docs/method.md 9.1.
     """
     if not penalty > 0:
         raise ValueError(f'penalty={penalty}: allowed is any number above 0. '

@@ -36,7 +36,7 @@ class InterImageBranch(BaseModule):
             the memory that a step needs; the loss is the same. Defaults to
             None: all of the batch.
 
-    Source: METHOD.md 1-5.
+    Source: docs/method.md 1-5.
     """
 
     def __init__(self,

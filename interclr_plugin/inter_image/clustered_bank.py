@@ -115,14 +115,17 @@ class ClusteredBank(nn.Module):
             key (Tensor): (B, D) keys, any length.
 
         Returns:
-            Tensor: (B, D) unit rows; an all-zero key, which has no
-            direction, leaves the row as it was.
+            Tensor: (B, D) unit rows. The row stays as it was where the key is
+            all zero, or opposite to it so that nothing is left of both:
+            neither has a direction.
         """
         key = F.normalize(key, dim=1)
         old = self.features[index].float()
         mixed = torch.lerp(old, key, self.momentum)
-        return torch.where((key != 0).any(1, keepdim=True),
-                           F.normalize(mixed, dim=1), old)
+        # Less than rounding leaves of two opposite unit rows.
+        has_direction = (key != 0).any(1, keepdim=True) & (
+            mixed.norm(dim=1, keepdim=True) > 1e-6)
+        return torch.where(has_direction, F.normalize(mixed, dim=1), old)
 
     def write(self, index: Tensor, rows: Optional[Tensor],
               labels: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class OfflineKMeans(PseudoLabels):
         interval (int): Epochs between two clusterings. Defaults to 1.
         geometry (str): As for :class:`PseudoLabels`.
 
-    Source: METHOD.md 3; Caron et al., DeepCluster, ECCV 2018.
+    Source: docs/method.md 3.5; Caron et al., DeepCluster, ECCV 2018.
     """
 
     def __init__(self,
@@ -65,7 +65,7 @@ class OnlineKMeans(PseudoLabels):
         small_cluster_interval (int): Steps. Defaults to 1.
         geometry (str): As for :class:`PseudoLabels`.
 
-    Source: METHOD.md 3; Zhan et al., Online Deep Clustering, CVPR 2020.
+    Source: docs/method.md 3.3; Zhan et al., Online Deep Clustering, CVPR 2020.
     """
 
     def __init__(self,
@@ -119,10 +119,10 @@ class OnlineKMeans(PseudoLabels):
 
         The members of a small cluster go to the nearest centroid among the
         clusters that are not small; the emptied ones take pieces of the
-        largest (:func:`splitting.refill`, whose docstring says how it departs
-        from METHOD.md 3). No small cluster is left. The centroids of all
-        clusters whose members changed are recomputed, of those that received
-        members too: the released code leaves these stale.
+        largest (:func:`splitting.refill`, which differs from the released
+        code, docs/method.md 10.6). No small cluster is left. The centroids of
+        all clusters whose members changed are recomputed, of those that
+        received members too: the released code leaves these stale.
 
         Args:
             bank (ClusteredBank): Clustered.

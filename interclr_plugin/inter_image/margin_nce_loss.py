@@ -18,7 +18,7 @@ def cosine_margin(similarity: Tensor, margin: float) -> Tensor:
     Returns:
         Tensor: The same shape.
 
-    Source: METHOD.md 5; CosFace, arXiv 1801.09414.
+    Source: docs/method.md 5; CosFace, arXiv 1801.09414.
     """
     return similarity - margin
 
@@ -37,7 +37,7 @@ def arc_margin(similarity: Tensor, margin: float) -> Tensor:
     Returns:
         Tensor: The same shape.
 
-    Source: METHOD.md 5; ArcFace, arXiv 1801.07698.
+    Source: docs/method.md 5; ArcFace, arXiv 1801.07698.
     """
     sine_squared = 1 - similarity.square()
     # The square root has an infinite slope at 0, which where() would turn
@@ -73,7 +73,7 @@ class MarginNCELoss(nn.Module):
     Raises:
         ValueError: If an argument is outside its range.
 
-    Source: METHOD.md 5 (MarginNCE).
+    Source: docs/method.md 5 (MarginNCE).
     """
 
     def __init__(self,

@@ -65,7 +65,7 @@ class PairSampler(nn.Module):
         ValueError: If an argument is outside its range, or (from
             :meth:`allocate`) K is impossible for the data set.
 
-    Source: METHOD.md 4; Xie et al., IJCV 2022, section 3.3.
+    Source: docs/method.md 4; Xie et al., IJCV 2022, section 3.3.
     """
 
     STRATEGIES = ('semi-hard', 'hard', 'random', 'semi-easy')

@@ -27,7 +27,7 @@ def propose(num_images: int, *, feat_dim: int = 128) -> Dict[str, Any]:
     Raises:
         ValueError: A number is too small.
 
-    Source: METHOD.md 3, 4 and 7.
+    Source: docs/method.md 3, 4 and 7.
     """
     if num_images < 4:
         raise ValueError(f'num_images={num_images} must be at least 4: two '

@@ -136,7 +136,7 @@ def refill(features: Tensor,
            members: Optional[Members] = None) -> Tuple[Tensor, Tensor]:
     """Give every empty cluster a piece of a large one, all in one pass.
 
-    METHOD.md 3 cuts the largest cluster in two by 2-means, once for each
+    The released code cuts the largest cluster in two by 2-means, once for each
     empty cluster. Here all cuts are chosen first (:func:`apportion`), and a
     cluster is cut into pieces of equal size along its principal axis, which
     is the relaxed solution of 2-means (Ding and He, ICML 2004). So there is

@@ -47,7 +47,7 @@ class OnlineKNNHook(Monitor):
         ValueError: If an argument is outside its range; from the start of
             the training if there is no test set or there are no labels.
 
-    Source: METHOD.md 9.
+    Source: docs/method.md 9.1.
     """
 
     by_epoch = True

@@ -148,7 +148,7 @@ def test_an_ablation_trains(path, tmp_path):
 @pytest.mark.parametrize('view', [None, 'first'])
 def test_a_neck_of_its_own(config, view):
     """Without it the branch could go on through the shared neck, or fill its
-    bank from the wrong one (METHOD.md 10.7)."""
+    bank from the wrong one (docs/method.md 10.7)."""
     own = copy.deepcopy(config.model.neck)
     own.out_channels = 24
     config.model.inter_image.neck = own

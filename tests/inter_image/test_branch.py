@@ -1,4 +1,4 @@
-"""The branch: bank, labels, pairs and loss together (METHOD.md 1-5)."""
+"""The branch: bank, labels, pairs and loss together (docs/method.md 1-5)."""
 import math
 
 import numpy as np
@@ -194,8 +194,8 @@ def test_without_gradient_there_is_still_a_loss():
 
 @pytest.mark.parametrize('strategy', STRATEGIES)
 def test_one_cluster_holds_everything(strategy):
-    """Without this, a collapse of the labels could hang the run (METHOD.md
-    10.3) or give NaN."""
+    """Without this, a collapse of the labels could hang the run
+    (docs/method.md 10.3) or give NaN."""
     branch = branch_of(strategy=strategy)
     branch.bank.load(labels=torch.full((40, ), 2))
     query, key, index = batch_of(branch)
@@ -207,7 +207,7 @@ def test_one_cluster_holds_everything(strategy):
 
 def test_arc_margin_where_the_query_is_its_positive():
     """Without this, a cosine of exactly 1 could put NaN into the network
-    (METHOD.md 10.5)."""
+    (docs/method.md 10.5)."""
     branch = branch_of(loss=dict(margin=0.5, margin_type='arc'))
     labels = torch.arange(40) % 4
     features = torch.eye(6)[torch.arange(40) % 6]
@@ -224,7 +224,7 @@ def test_arc_margin_where_the_query_is_its_positive():
 
 # what is stored
 def holds(branch, index, keys, before):
-    """Whether the bank is what METHOD.md 2 makes of these keys."""
+    """Whether the bank is what docs/method.md 2.2 makes of these keys."""
     expected = updated_bank(before, index, keys.numpy(), branch.bank.momentum)
     return np.allclose(branch.bank.features, expected, atol=1e-6)
 
@@ -244,7 +244,8 @@ def test_each_image_gets_its_own_key(momentum):
 
 def test_the_loss_reads_the_bank_before_it_is_written():
     """Without this, an image could be compared with its own new key:
-    METHOD.md 2 says loss first, so the first step reads the initial bank."""
+    docs/method.md 2.3 says loss first, so the first step reads the initial
+    bank."""
     branch = branch_of()
     # Positives come from the batch itself.
     branch.bank.load(labels=(torch.arange(40) >= 5).long())
@@ -262,7 +263,7 @@ def test_the_loss_reads_the_bank_before_it_is_written():
 
 def test_labels_come_after_the_features():
     """Without this, a label could be that of the key or of the old row,
-    where METHOD.md 3 says: of the feature after its update."""
+    where docs/method.md 3.3 says: of the feature after its update."""
     branch = branch_of(momentum=0.5, feat_dim=3)
     eye = torch.eye(3)
     branch.bank.load(
@@ -318,7 +319,7 @@ def test_offline_labels_let_the_features_move():
 
 
 def test_change_ratio_is_the_share_of_new_labels():
-    """Without this, the log could show another number than METHOD.md 3's."""
+    """Without this, the log could show another share (docs/method.md 3.3)."""
     branch = branch_of()
     before = branch.bank.labels.clone()
     query, key, index = batch_of(branch, size=16)
@@ -451,7 +452,7 @@ def test_without_the_hook_the_line_to_add_is_printed():
 
 def test_a_wrong_number_of_images_is_named():
     """Without this, a configured N unlike the data set's gives an index
-    error (METHOD.md 10.10)."""
+    error (docs/method.md 10.10)."""
     branch = InterImageBranch(num_clusters=4, feat_dim=6, num_images=39)
     with pytest.raises(ValueError) as error:
         branch.allocate(40, seed=0)
@@ -466,7 +467,7 @@ def test_a_wrong_number_of_images_is_named():
 @pytest.mark.parametrize('strategy', STRATEGIES)
 def test_a_resumed_branch_goes_on_to_the_bit(strategy):
     """Without this, a resume could lose the bank, the labels, the step or
-    the random numbers (METHOD.md 10.8)."""
+    the random numbers (docs/method.md 10.8)."""
     options = dict(strategy=strategy, momentum=0.7)
 
     def train(branch, steps):

@@ -78,6 +78,16 @@ def test_a_key_without_direction_keeps_the_row(momentum):
         bank.blend(torch.tensor([4]), torch.zeros(1, 5)), before)
 
 
+def test_a_key_opposite_to_its_row_leaves_it():
+    """Without this, a row of zeros could be stored, which is like no image
+    and unlike none."""
+    bank = clustered(momentum=0.5)
+    before = bank.features[4:5].clone()
+    torch.testing.assert_close(
+        bank.blend(torch.tensor([4]), -3 * before), before)
+
+
+
 @given(
     data=st.data(),
     num_images=st.integers(1, 6),

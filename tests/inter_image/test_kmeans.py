@@ -120,7 +120,7 @@ def test_apportion_makes_the_smallest_piece_as_large_as_can_be(sizes, share):
 
 def test_apportion_cuts_the_largest_first():
     """Without this, one cut might hit another than the largest cluster,
-    which METHOD.md 3 asks for."""
+    which docs/method.md 3.4 asks for."""
     sizes = torch.tensor([30, 80, 50, 79])
     assert splitting.apportion(sizes, 1).tolist() == [0, 1, 0, 0]
     assert splitting.apportion(sizes, 2).tolist() == [0, 1, 0, 1]
@@ -372,7 +372,7 @@ def test_fit_reports_each_round():
 @pytest.mark.parametrize('num_clusters', [0, 21])
 def test_fit_names_an_impossible_number_of_clusters(num_clusters):
     """Without this, more clusters than images give a raw torch error
-    (METHOD.md 10.10)."""
+    (docs/method.md 10.10)."""
     with pytest.raises(ValueError) as error:
         kmeans.fit(unit_rows(20), num_clusters, seeded())
     for part in (f'num_clusters={num_clusters}', '1 to 20',

@@ -1,4 +1,4 @@
-"""Online k-means: labels, centroids and their cadences (METHOD.md 3)."""
+"""Online k-means: labels, centroids, cadences (docs/method.md 3)."""
 import numpy as np
 import pytest
 import torch
@@ -96,7 +96,7 @@ def test_labels_of_a_batch(geometry):
 # centroids
 def test_all_centroids_become_the_means():
     """Without this, centroids could be re-normalised, or an empty cluster's
-    be lost; METHOD.md 2 says plain means."""
+    be lost; docs/method.md 2.1 says plain means."""
     _, bank = with_sizes([20, 0, 25, 15, 0], min_cluster_size=0)
     old = bank.centroids.clone()
     bank.renew_centroids()
@@ -110,7 +110,7 @@ def test_all_centroids_become_the_means():
 
 # small clusters
 def check_repair(state, bank):
-    """Repair and compare with METHOD.md 3.2 (and the docstring's cuts)."""
+    """Repair and compare with docs/method.md 3.4."""
     least, features = state.min_cluster_size, bank.features
     num_clusters = state.num_clusters
     old_labels = bank.labels.tolist()
@@ -173,7 +173,7 @@ def check_repair(state, bank):
 @pytest.mark.parametrize('geometry', ['plain', 'spherical'])
 def test_small_clusters_are_dissolved_and_refilled(sizes, geometry):
     """Without this, members could go to a small cluster, clusters stay
-    empty, or centroids stay stale (METHOD.md 10.6)."""
+    empty, or centroids stay stale (docs/method.md 10.6)."""
     for seed in range(3):
         check_repair(*with_sizes(sizes, seed, geometry=geometry))
 
@@ -184,7 +184,7 @@ def test_small_clusters_are_dissolved_and_refilled(sizes, geometry):
     seed=st.integers(0, 9))
 def test_any_state_is_repaired(sizes, share, seed):
     """Without this, some sizes could raise, as the released code does where
-    all clusters are small (METHOD.md 10.6)."""
+    all clusters are small (docs/method.md 10.6)."""
     least = int(share * sum(sizes) / len(sizes) / 2)
     if sum(sizes) < len(sizes):
         return
@@ -251,7 +251,7 @@ def test_the_released_cadence_is_the_default():
 # offline
 def test_offline_labels_stay_between_clusterings():
     """Without this, offline labels could move with the batches, or be
-    clustered in other epochs than METHOD.md 3 says."""
+    clustered in other epochs than docs/method.md 3.5 says."""
     state = OfflineKMeans(num_clusters=5, interval=3)
     state.allocate(60)
     bank = bank_of(unit_rows(60))
@@ -356,7 +356,7 @@ def test_more_clusters_than_images_are_named():
 
 def test_a_minimum_above_half_of_the_average_is_named():
     """Without this, small clusters would be left, and every repair would
-    relabel many of the images, for ever (METHOD.md 10.6)."""
+    relabel many of the images, for ever (docs/method.md 10.6)."""
     with pytest.raises(ValueError) as error:
         online(min_cluster_size=7)
     for part in ('min_cluster_size=7', '0 to 6',

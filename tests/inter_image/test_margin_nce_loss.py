@@ -1,4 +1,4 @@
-"""MarginNCE and its two margins (METHOD.md 5)."""
+"""MarginNCE and its two margins (docs/method.md 5)."""
 import math
 
 import numpy as np
@@ -21,7 +21,7 @@ def similarities(count=2001):
 @pytest.mark.parametrize('margin', [m for m in ARC_MARGINS if abs(m) <= 1])
 def test_a_margin_equals_its_formula(margin_type, margin):
     """Without this, the angle form (no arccos in the package) or its
-    continuation could be another function than METHOD.md's."""
+    continuation could be another function than docs/method.md 5's."""
     points = similarities()
     ours = MARGINS[margin_type](points, margin)
     theirs = [moved_positive(s, margin, margin_type) for s in points.tolist()]
@@ -51,7 +51,7 @@ def test_the_sign_of_the_margin():
 @pytest.mark.parametrize('margin', ARC_MARGINS)
 def test_the_arc_gradient_is_finite_at_the_ends(margin, dtype):
     """Without this, a positive at a cosine of exactly 1 gives a NaN gradient
-    (METHOD.md 10.5); rounding also gives values a little above 1."""
+    (docs/method.md 10.5); rounding also gives values a little above 1."""
     points = torch.tensor([-1.0, 1.0, -1 - 1e-7, 1 + 1e-7, 0.0], dtype=dtype)
     points.requires_grad_()
     moved = MARGINS['arc'](points, margin)

@@ -1,4 +1,4 @@
-"""Positives and negatives (METHOD.md 4)."""
+"""Positives and negatives (docs/method.md 4)."""
 import numpy as np
 import pytest
 import torch
@@ -209,7 +209,7 @@ def test_each_step_draws_anew(strategy):
 @pytest.mark.parametrize('strategy', STRATEGIES)
 def test_free_slots_are_masked(strategy):
     """Without this, too few valid negatives could end in an endless loop, as
-    in the released code (METHOD.md 10.3), or in same-label negatives."""
+    in the released code (docs/method.md 10.3), or in same-label negatives."""
     num_images = 30
     features = unit_rows(num_images)
     labels = torch.zeros(num_images, dtype=torch.long)
@@ -302,7 +302,7 @@ def test_default_sizes(num_images, strategy, num_negatives, pool_size):
 ])
 def test_a_bad_argument_is_named(arguments, parts):
     """Without this, an impossible setting gives a raw torch error in the
-    middle of a run (METHOD.md 10.10)."""
+    middle of a run (docs/method.md 10.10)."""
     with pytest.raises(ValueError) as error:
         PairSampler(**arguments)
     for part in parts:

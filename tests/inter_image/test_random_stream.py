@@ -35,8 +35,8 @@ def test_asking_twice_gives_the_same_numbers():
 
 
 def test_processes_draw_differently_but_share_one_stream(monkeypatch):
-    """Without this, all processes could draw the same pairs (METHOD 10.9),
-    or repair clusters each in its own way, so that banks diverge."""
+    """Without this, all processes could draw the same pairs (docs/method.md
+    10.9), or repair clusters each in its own way, so that banks diverge."""
     own, shared = [], []
     for rank in range(4):
         monkeypatch.setattr(dist, 'get_rank', lambda rank=rank: rank)
