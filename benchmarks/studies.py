@@ -167,3 +167,15 @@ STUDIES['byol-neck'] = {
         **_SHARED
     }),
 }
+
+# Arms of `study.py panel`; each a change of the settings that `propose` gives.
+_BANK = 'model.inter_image.bank.'
+PANEL_ARMS = {
+    'MoCo v2': {
+        'model.inter_weight': 0.0
+    },
+    'released': {},
+    'momentum 0.2': {
+        _BANK + 'momentum': 0.2
+    },
+}
