@@ -174,7 +174,7 @@ def train(cell: Cell) -> None:
     epochs = config.train_cfg.max_epochs
     config.work_dir = str(cell.folder)
     config.experiment_name = str(cell.folder)
-    config.default_hooks.checkpoint.update(interval=5, max_keep_ckpts=1)
+    config.default_hooks.checkpoint.update(interval=5, max_keep_ckpts=2)
     config.resume = any(cell.folder.glob('epoch_*.pth'))
     config.visualizer = None
     clock = Clock(cell.folder / 'epochs.jsonl')

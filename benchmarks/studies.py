@@ -181,3 +181,22 @@ PANEL_ARMS = {
         _BANK + 'momentum': 0.2
     },
 }
+_AVERAGED = PANEL_ARMS['momentum 0.2']
+
+
+def _near(**options) -> dict:
+    """An arm with averaged rows and the positive a near neighbour."""
+    return {
+        **_AVERAGED, _SAMPLER + 'type': 'NeighbourSampler',
+        **{_SAMPLER + name: value for name, value in options.items()}
+    }
+
+
+PANEL_ARMS.update({
+    # Throwaway trial of the issue, made an arm.
+    'near 5': _near(),
+    'near 5 in cluster': _near(reach='cluster'),
+    'near 5 excluded': _near(excluded='neighbours'),
+    'near 1': _near(neighbours=1),
+    'near 5 random': _near(strategy='random'),
+})

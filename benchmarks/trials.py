@@ -4,4 +4,149 @@ None is part of the package. What shows itself on the validation folds of two
 sets or more moves there, as a named option with tests; the rest stays here
 with its figures in README.md, until nobody needs to repeat it.
 """
+from typing import Optional
+
 import label_statistics  # noqa: F401  (registers TrueClasses)
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from interclr_plugin.inter_image import OnlineKMeans, PairSampler
+from interclr_plugin.inter_image.pair_sampler import Draw, Pairs
+
+SPACES = ('plain', 'centred', 'whitened')
+REACHES = ('all', 'cluster', 'candidates')
+_BEYOND = 2.
+# Rows that the axes are computed from: enough for 64 of them, and no more
+# where the bank is larger.
+_SAMPLE = 16384
+
+
+def space_of(features: Tensor, space: str, axes: int) -> tuple:
+    """Find the centre and the axes in which rows are compared.
+
+    Args:
+        features (Tensor): (n, D) unit rows.
+        space (str): One of ``SPACES``.
+        axes (int): A, of the largest variance, that 'whitened' keeps.
+
+    Returns:
+        tuple[Tensor, Tensor]: (D,) and (D, D or A); a row r is compared as
+        the unit vector along (r - centre) @ axes.
+    """
+    centre = features.mean(0)
+    identity = torch.eye(features.shape[1])
+    if space == 'plain':
+        return torch.zeros_like(centre), identity
+    if space == 'centred':
+        return centre, identity
+    rows = features - centre
+    variance, vectors = torch.linalg.eigh(rows.t() @ rows / len(rows))
+    variance, vectors = variance[-axes:], vectors[:, -axes:]
+    # An axis without variance stays without weight.
+    scale = variance.clamp(min=1e-6 * float(variance[-1])).rsqrt()
+    return centre, vectors * scale
+
+
+@MODELS.register_module()
+class NeighbourSampler(PairSampler):
+    """Draw the positive among the few nearest images in a better space.
+
+    Args:
+        neighbours (int): k, among which the positive is drawn uniformly.
+        space (str): What nearness means: of the bank's rows as they are, less
+            their mean, or whitened.
+        axes (int): That whitening keeps.
+        reach (str): Where neighbours are looked for: 'all' images, those of
+            the query's 'cluster', or the drawn 'candidates'.
+        query (str): What neighbours are near to: the query's own 'row', or
+            the 'view' itself.
+        refresh (int): Steps between two looks at the axes.
+        excluded (str): What is no negative: images of the query's 'cluster'
+            as released, also those of the 'positive' cluster, also the k
+            'neighbours', or 'nothing' but the neighbours.
+        feat_dim (int): D.
+    """
+
+    def __init__(self, *, neighbours: int = 5, space: str = 'whitened',
+                 axes: int = 64, reach: str = 'all', query: str = 'row',
+                 refresh: int = 40, excluded: str = 'cluster',
+                 feat_dim: int = 128, **kwargs) -> None:
+        super().__init__(**kwargs)
+        assert space in SPACES and reach in REACHES
+        self.neighbours, self.space, self.axes = neighbours, space, axes
+        self.reach, self.near, self.refresh = reach, query, refresh
+        self.excluded = excluded
+        width = min(axes, feat_dim) if space == 'whitened' else feat_dim
+        self.register_buffer('centre', torch.zeros(feat_dim))
+        self.register_buffer('basis', torch.zeros(feat_dim, width))
+        self.register_buffer('calls', torch.zeros((), dtype=torch.long))
+
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Pairs:
+        with torch.no_grad():
+            if self.calls % self.refresh == 0:
+                centre, basis = space_of(features.float(), self.space,
+                                         self.axes)
+                self.centre.copy_(centre)
+                self.basis.copy_(basis)
+            self.calls += 1
+            near = self.nearest(query, index, features, labels, draw)
+            # The drawn member's number stands for a place among them.
+            lot = torch.rand(
+                len(index), generator=self._generator(index))
+            count = (near >= 0).sum(1)
+            place = (lot * count).long().unsqueeze(1)
+            positive = near.gather(1, place).squeeze(1)
+            positive = torch.where(count > 0, positive, draw.positive)
+        self.near_now = near
+        draw = draw._replace(positive=positive)
+        if self.excluded == 'cluster':
+            return super().compare(query, index, features, labels, draw)
+        return self._compare(query, index, features, labels, draw)
+
+    def _generator(self, index: Tensor) -> torch.Generator:
+        seed = int(self.calls) * 1_000_003 + int(index[0])
+        return torch.Generator().manual_seed(seed)
+
+    def within(self, rows: Tensor) -> Tensor:
+        """Turn rows, (n, D), into those that are compared, (n, A)."""
+        return F.normalize((rows.float() - self.centre) @ self.basis, dim=1)
+
+    def nearest(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Tensor:
+        """Find the k nearest other images, (B, k), -1 where there are less.
+        """
+        rows = features[index] if self.near == 'row' else query
+        similarity = self.within(rows) @ self.within(features).t()
+        similarity[torch.arange(len(index)), index] = -_BEYOND
+        if self.reach == 'cluster':
+            similarity.masked_fill_(labels != labels[index].unsqueeze(1),
+                                    -_BEYOND)
+        elif self.reach == 'candidates':
+            others = torch.ones(len(labels), dtype=torch.bool)
+            others[draw.candidates] = False
+            similarity[:, others] = -_BEYOND
+        values, near = similarity.topk(self.neighbours, 1)
+        return torch.where(values > -_BEYOND, near, -1)
+
+    def _compare(self, query: Tensor, index: Tensor, features: Tensor,
+                 labels: Tensor, draw: Draw) -> Pairs:
+        """Compare as released, with other images left out."""
+        positive, candidates, lot = draw
+        similarity = query @ features[candidates].float().t()  # (B, M)
+        out = candidates == index.unsqueeze(1)
+        for column in range(self.near_now.shape[1]):
+            out |= candidates == self.near_now[:, column:column + 1]
+        row_labels = labels[candidates]
+        if self.excluded in ('positive', 'neighbours'):
+            out |= row_labels == labels[index].unsqueeze(1)
+        if self.excluded == 'positive':
+            out |= row_labels == labels[positive].unsqueeze(1)
+        hidden = similarity.detach().masked_fill(out, -_BEYOND)
+        columns = hidden.topk(self.num_negatives, 1, sorted=False).indices
+        return Pairs(positive, candidates[columns],
+                     ~out.gather(1, columns),
+                     (query * features[positive].float()).sum(1),
+                     similarity.gather(1, columns))
