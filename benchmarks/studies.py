@@ -192,10 +192,34 @@ def _near(**options) -> dict:
     }
 
 
+_WHITENED_LABELS = {_LABELS + 'type': 'WhitenedKMeans'}
+_WEIGHED = {'model.inter_image.loss.type': 'WeighedNCELoss'}
+
 PANEL_ARMS.update({
-    # Throwaway trial of the issue, made an arm.
+    # The throwaway trial of the issue, made an arm.
     'near 5': _near(),
     'near 5 in cluster': _near(reach='cluster'),
+    'near 5 in whitened cluster': {
+        **_near(reach='cluster'),
+        **_WHITENED_LABELS
+    },
+    'whitened labels': {
+        **_AVERAGED,
+        **_WHITENED_LABELS
+    },
+    'near 5 mean': _near(target='mean'),
+    'near 5 mean and itself': _near(target='mean', itself=True),
+    'near 5 weighed': {
+        **_near(weigh=True),
+        **_WEIGHED
+    },
+    'near 5, weight 0.5': {
+        **_near(), 'model.inter_weight': 0.5
+    },
+    'near 5, weights 1 and 0.5': {
+        **_near(), 'model.inter_weight': 0.5,
+        'model.intra_weight': 1.0
+    },
     'near 5 excluded': _near(excluded='neighbours'),
     'near 1': _near(neighbours=1),
     'near 5 random': _near(strategy='random'),
