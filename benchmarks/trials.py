@@ -69,8 +69,8 @@ class NeighbourSampler(PairSampler):
             the 'view' itself.
         refresh (int): Steps between two looks at the axes.
         excluded (str): What is no negative: images of the query's 'cluster'
-            as released, also those of the 'positive' cluster, also the k
-            'neighbours', or 'nothing' but the neighbours.
+            as released; those and images of the 'positive' one's cluster;
+            or the 'neighbours' alone.
         target (str): What the query agrees with: one neighbour, by 'draw',
             or the 'mean' of all k, as a unit row.
         itself (bool): Whether the image's own row is one more neighbour.
@@ -167,9 +167,8 @@ class NeighbourSampler(PairSampler):
         for column in range(self.near_now.shape[1]):
             out |= candidates == self.near_now[:, column:column + 1]
         row_labels = labels[candidates]
-        if self.excluded in ('positive', 'neighbours'):
-            out |= row_labels == labels[index].unsqueeze(1)
         if self.excluded == 'positive':
+            out |= row_labels == labels[index].unsqueeze(1)
             out |= row_labels == labels[positive].unsqueeze(1)
         hidden = similarity.detach().masked_fill(out, -_BEYOND)
         columns = hidden.topk(self.num_negatives, 1, sorted=False).indices
