@@ -114,6 +114,8 @@ class Cell:
         config.merge_from_dict({
             'optim_wrapper.type': 'BFloat16OptimWrapper',
             'randomness.seed': self.seed,
+            'default_hooks.checkpoint.interval': 5,
+            'default_hooks.checkpoint.max_keep_ckpts': 2,
         })
         if not digits:
             train = config.train_dataloader.dataset
@@ -135,6 +137,10 @@ class Cell:
                 'model.inter_image': propose(num_images(self.name)),
             })
         config.merge_from_dict(PANEL_ARMS[self.arm])
+        if config.model.inter_image.get('sampler', {}).get(
+                'type') == 'NeighbourSampler':
+            config.model.inter_image.sampler.feat_dim = (
+                config.model.neck.out_channels)
         config.merge_from_dict(self.changes)
         return config
 
@@ -174,7 +180,6 @@ def train(cell: Cell) -> None:
     epochs = config.train_cfg.max_epochs
     config.work_dir = str(cell.folder)
     config.experiment_name = str(cell.folder)
-    config.default_hooks.checkpoint.update(interval=5, max_keep_ckpts=2)
     config.resume = any(cell.folder.glob('epoch_*.pth'))
     config.visualizer = None
     clock = Clock(cell.folder / 'epochs.jsonl')
