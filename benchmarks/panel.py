@@ -15,7 +15,6 @@ import copy
 import fcntl
 import json
 import logging
-import os
 import re
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 import torch
+import trials  # noqa: F401  (registers what the arms name)
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
@@ -34,7 +34,6 @@ from prepared_views import draw_views, use_views, views_folder
 from studies import PANEL_ARMS
 from study import CONFIGS, FOLDS, interval, mean
 
-import trials  # noqa: F401  (registers what the arms name)
 from interclr_plugin.datasets import centre_view
 from interclr_plugin.evaluation import knn_accuracy, linear_accuracy
 from interclr_plugin.evaluation.benchmark import FrozenModel, true_labels
@@ -379,11 +378,12 @@ def table(results: List[dict], baseline: str) -> str:
                     row.append('{:+.4f} [{:+.4f}, {:+.4f}]'.format(
                         *interval(pairs)))
             last = [r['epochs'][-1] for r in mine]
-            row.append(f"{statistics.mean(x['change_ratio'] for x in last):.2f}")
-            row.append(', '.join(
-                f'{statistics.mean(x.get(k, 0) for x in last):.3f}'
-                for k in ('positives', 'negatives')))
-            row.append(f"{statistics.median(r['cpu_seconds'] for r in mine):.0f}")
+            changed, positives, negatives = (
+                statistics.mean(x.get(key, 0) for x in last)
+                for key in ('change_ratio', 'positives', 'negatives'))
+            seconds = statistics.median(r['cpu_seconds'] for r in mine)
+            row += [f'{changed:.2f}', f'{positives:.3f}, {negatives:.3f}',
+                    f'{seconds:.0f}']
             lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 
