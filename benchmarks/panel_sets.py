@@ -50,6 +50,10 @@ def prepare(name: str) -> Path:
             groups = np.arange(len(images))
         else:
             images, classes, groups = _read_folder(name, split)
+        if not len(images):
+            raise FileNotFoundError(
+                f'no images of {name} for {split}: {FOLDERS.get(name)} below '
+                f'{DATA.resolve()}, or {FASHION}')
         if split == 'train':
             # Evenly spaced in the order of the files: no class is looked at.
             count = min(MOST, len(images))
