@@ -32,19 +32,20 @@ from mmengine.runner import Runner
 from panel_sets import SETS, groups_of
 from prepared_views import draw_views, use_views, views_folder
 from studies import PANEL_ARMS
-from study import CONFIGS, FOLDS, interval, mean
+from study import FOLDS, configuration, interval, mean
 
+from interclr_plugin.checkpoints import load_backbone
 from interclr_plugin.datasets import centre_view
 from interclr_plugin.evaluation import knn_accuracy, linear_accuracy
 from interclr_plugin.evaluation.benchmark import FrozenModel, true_labels
-from interclr_plugin.evaluation.checkpoint import load_backbone
 from interclr_plugin.evaluation.features import extract_features
-from interclr_plugin.propose import propose
+from interclr_plugin.inter_image import propose
 
 RESULTS = Path(__file__).with_name('panel')
 CHOOSING = ('cifar10', 'imagenette', 'gtsrb')
 CHOOSING_SEEDS = (0, 1, 2)
 QUERIES = 1000
+_LIBRARY = 'mmselfsup'
 _SMALL_IMAGES = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
 _DIGITS = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
 
@@ -109,7 +110,7 @@ class Cell:
         """Write out everything that the cell's training reads."""
         digits = self.name == 'digits'
         config = Config.fromfile(
-            CONFIGS / 'mmselfsup' / (_DIGITS if digits else _SMALL_IMAGES))
+            configuration(_LIBRARY, _DIGITS if digits else _SMALL_IMAGES))
         config.merge_from_dict({
             'optim_wrapper.type': 'BFloat16OptimWrapper',
             'randomness.seed': self.seed,
@@ -136,10 +137,11 @@ class Cell:
                 'model.inter_image': propose(num_images(self.name)),
             })
         config.merge_from_dict(PANEL_ARMS[self.arm])
-        if config.model.inter_image.get('sampler', {}).get(
-                'type') == 'NeighbourSampler':
-            config.model.inter_image.sampler.feat_dim = (
-                config.model.neck.out_channels)
+        for part, kind in (('sampler', 'NeighbourSampler'),
+                           ('labels', 'WhitenedKMeans')):
+            part = config.model.inter_image.get(part, {})
+            if part.get('type') == kind:
+                part.feat_dim = config.model.neck.out_channels
         config.merge_from_dict(self.changes)
         return config
 
@@ -286,7 +288,7 @@ def shares(branch: torch.nn.Module, classes: torch.Tensor) -> dict:
     """
     generator = torch.Generator().manual_seed(0)
     query = torch.randperm(len(classes), generator=generator)[:QUERIES]
-    features, labels = branch.bank.features, branch.labels.labels
+    features, labels = branch.bank.features, branch.bank.labels
     pairs = branch.sampler(features[query].float(), query, features, labels,
                            generator)
     truth = classes[query]

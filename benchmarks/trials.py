@@ -10,7 +10,7 @@ import label_statistics  # noqa: F401  (registers TrueClasses)
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from interclr_plugin.inter_image import (
     MarginNCELoss,
@@ -197,7 +197,7 @@ class WeighedNCELoss(MarginNCELoss):
 
 
 @MODELS.register_module()
-class WhitenedKMeans(OnlineKMeans):
+class WhitenedKMeans(OnlineKMeans, nn.Module):
     """Online labels of whitened rows; the centroids stay plain means.
 
     A mean commutes with the whitening, so that only what rows are compared
@@ -206,44 +206,42 @@ class WhitenedKMeans(OnlineKMeans):
 
     Args:
         axes (int): A.
+        feat_dim (int): D.
     """
 
-    def __init__(self, *, axes: int = 64, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.axes = axes
-        self.register_buffer('centre', torch.zeros(0))
-        self.register_buffer('basis', torch.zeros(0, 0))
-
-    def allocate(self, num_images: int, feat_dim: int) -> None:
-        super().allocate(num_images, feat_dim)
-        self.centre = torch.zeros(feat_dim)
-        self.basis = torch.zeros(feat_dim, min(self.axes, feat_dim))
+    def __init__(self, *, axes: int = 64, feat_dim: int = 128,
+                 **kwargs) -> None:
+        nn.Module.__init__(self)
+        OnlineKMeans.__init__(self, **kwargs)
+        self.axes = min(axes, feat_dim)
+        self.register_buffer('centre', torch.zeros(feat_dim))
+        self.register_buffer('basis', torch.zeros(feat_dim, self.axes))
 
     def look(self, features: Tensor) -> None:
         centre, basis = space_of(features.float(), 'whitened', self.axes)
         self.centre.copy_(centre)
         self.basis.copy_(basis)
 
-    def first_clustering(self, features, generator,
+    def first_clustering(self, bank, generator,
                          progress=lambda: None) -> None:
-        self.look(features)
-        rows = F.normalize((features.float() - self.centre) @ self.basis,
+        self.look(bank.features)
+        rows = F.normalize((bank.features.float() - self.centre) @ self.basis,
                            dim=1)
         labels, _ = kmeans.fit(rows, self.num_clusters, generator,
                                progress=progress)
-        self.labels.copy_(labels)
-        self.centroids.copy_(
-            kmeans.means_of_members(features, labels, self.centroids))
+        bank.load(labels=labels)
+        bank.renew_centroids()
 
-    def compared_centroids(self) -> Tensor:
-        units = F.normalize((self.centroids - self.centre) @ self.basis,
+    def compared_centroids(self, bank) -> Tensor:
+        units = F.normalize((bank.centroids - self.centre) @ self.basis,
                             dim=1)
         return units @ self.basis.t()  # (C, D)
 
-    def assign(self, index: Tensor, rows: Tensor) -> Tensor:
-        compared = self.compared_centroids()
+    def assign(self, bank, index: Tensor, rows: Tensor) -> Tensor:
+        compared = self.compared_centroids(bank)
         return kmeans.assign(rows, compared, bias=-compared @ self.centre)
 
-    def update_centroids(self, features: Tensor) -> None:
-        super().update_centroids(features)
-        self.look(features)
+    def after_step(self, bank, step: int, generator) -> None:
+        super().after_step(bank, step, generator)
+        if step % self.centroid_interval == 0:
+            self.look(bank.features)

@@ -160,6 +160,7 @@ others = [(labels == labels[i]).sum() - 1 for i in range(100)]
 expected = np.mean(np.divide(right, others))
 assert abs(positives - expected) < 0.1, (positives, expected)
 
+from interclr_plugin.inter_image import ClusteredBank
 from interclr_plugin.inter_image.kmeans import fit
 features, truth = torch.tensor(rows).float(), torch.tensor(classes)
 labels = fit(features, 20, torch.Generator().manual_seed(0))[0].numpy()
@@ -175,15 +176,16 @@ assert abs(share_of_nearest(features, truth) - np.mean(hits)) < 1e-6
 
 for noise in (0., 0.3):
     given = TrueClasses(num_clusters=10, noise=noise)
-    given.allocate(1500, 8)
     given.classes = torch.tensor(load_digits().target[:1500])
-    rows = torch.randn(1500, 8)
-    given.first_clustering(rows, torch.Generator().manual_seed(0))
-    wrong = given.labels != given.classes
+    bank = ClusteredBank(num_clusters=10, feat_dim=8)
+    bank.allocate(1500, seed=0)
+    bank.fill(torch.randn(1500, 8))
+    given.first_clustering(bank, torch.Generator().manual_seed(0))
+    wrong = bank.labels != given.classes
     assert abs(wrong.double().mean() - 0.9 * noise) <= 0.1 * noise
     expected = torch.stack(
-        [rows[given.labels == i].mean(0) for i in range(10)])
-    assert torch.allclose(given.centroids, expected, atol=1e-5)
+        [bank.features[bank.labels == i].mean(0) for i in range(10)])
+    assert torch.allclose(bank.centroids, expected, atol=1e-5)
     assert not given.wants_clustering(1)
 """
 
@@ -306,6 +308,7 @@ TRIALS = """
 import numpy as np
 import torch
 import trials
+from interclr_plugin.inter_image import ClusteredBank
 
 torch.manual_seed(0)
 rows = torch.nn.functional.normalize(
@@ -346,12 +349,14 @@ for space in ('plain', 'whitened'):
         assert (labels[pairs.negatives[place]] != labels[image]).all()
 
 # Labels of whitened rows: nearest by angle, whatever the bank's scales.
-made = trials.WhitenedKMeans(num_clusters=3, axes=8)
-made.allocate(60, 8)
-made.first_clustering(rows, torch.Generator().manual_seed(0))
-given = made.assign(torch.arange(60), rows)
+made = trials.WhitenedKMeans(num_clusters=3, axes=8, feat_dim=8)
+bank = ClusteredBank(num_clusters=3, feat_dim=8)
+bank.allocate(60, seed=0)
+bank.fill(rows)
+made.first_clustering(bank, torch.Generator().manual_seed(0))
+given = made.assign(bank, torch.arange(60), rows)
 units = torch.nn.functional.normalize(
-    (made.centroids - made.centre) @ made.basis, dim=1)
+    (bank.centroids - made.centre) @ made.basis, dim=1)
 expected = ((rows - made.centre) @ made.basis @ units.t()).argmax(1)
 assert (given == expected).all()
 """
