@@ -1,7 +1,7 @@
 """Break the package on purpose, and see whether a test notices.
 
-    python tests/mutations.py                  all, half an hour and more
-    python tests/mutations.py --only margin    whose names have all the words
+    python tests/mutations.py                  all, in half an hour
+    python tests/mutations.py --only bank      with these words in name or file
     python tests/mutations.py --list
 
 Each mutation of `mutation_list.py` is made in a copy of the project, where
