@@ -45,6 +45,8 @@ def test_offline_labels_move_between_epochs_alone(one_scope, tmp_path):
         assert moved == (step == 2 * STEPS_PER_EPOCH), step
         assert not torch.equal(seen.banks[step - 1], seen.banks[step])
     assert all(step['change_ratio'] == 0 for step in seen.outputs)
+    # The last epoch's end comes after what the hook has seen.
+    assert torch.equal(seen.labels[-1], runner.model.inter_image.bank.labels)
     sizes = runner.model.inter_image.bank.sizes()
     assert sizes.min() >= 1 and sizes.sum() == NUM_IMAGES
 
