@@ -262,7 +262,8 @@ class Clock(Hook):
             if values:
                 line[name] = round(float(torch.stack(values).mean()), 4)
                 values.clear()
-        if (runner.epoch + 1) % 5 == 0:
+        if (runner.epoch + 1) % 5 == 0 or (runner.epoch + 1 ==
+                                           runner.max_epochs):
             classes = torch.from_numpy(
                 true_labels(runner.train_dataloader.dataset))
             line.update(shares(runner.model.inter_image, classes))

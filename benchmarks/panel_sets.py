@@ -1,8 +1,8 @@
 """Six image sets as arrays of 32 x 32 pixels, at most 10,000 to train on.
 
-Images come from where `data/README` of the project's user says, never from
-this repository: folders of JPEG files below ``data/``, Debian's package
-dataset-fashion-mnist, scikit-learn's digits.
+Images are never part of this repository: they come from folders of JPEG files
+below ``data/`` (``SET/train/CLASS/*.jpg``), Debian's package
+dataset-fashion-mnist and scikit-learn's digits.
 """
 import gzip
 import os

@@ -233,6 +233,7 @@ def test_a_panel(tmp_path):
         assert 'knn' not in cell and 'linear' not in cell
         assert 0 < cell['knn_validation'] < 1
         assert [line['epoch'] for line in cell['epochs']] == [1, 2]
+        assert 0 < cell['epochs'][-1]['positives'] <= 1
     by_arm = {(c['arm'], c['seed']): c['knn_validation']
               for c in cells.values()}
     differences = [
