@@ -70,7 +70,8 @@ def main() -> None:
     parser.add_argument(
         '--knn', type=int, help='also OnlineKNNHook, every so many epochs')
     options = parser.parse_args()
-    config = Config.fromfile(CONFIGS / options.library / METHODS['InterCLR'])
+    name = METHODS['InterCLR'].format(options.library)
+    config = Config.fromfile(CONFIGS / options.library / name)
     config.train_cfg.max_epochs = -(-2 * BLOCK * options.pairs // 23)
     config.default_hooks.checkpoint = None
     logging.disable(logging.INFO)

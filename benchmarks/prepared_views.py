@@ -10,19 +10,24 @@ import json
 import os
 import random
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.config import Config
-from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
+from mmengine.hooks import Hook
+from mmengine.registry import (
+    DATASETS,
+    HOOKS,
+    TRANSFORMS,
+    init_default_scope,
+)
 
 
 @TRANSFORMS.register_module()
 class PreparedViews(BaseTransform):
-    """Stand in for ``MultiView``: the views of an image's n-th visit.
+    """Stand in for ``MultiView``: an image's views of the present epoch.
 
     Args:
         folder (str): What :func:`draw_views` wrote.
@@ -33,14 +38,25 @@ class PreparedViews(BaseTransform):
             np.load(path, mmap_mode='r')
             for path in sorted(Path(folder).glob('view*.npy'))
         ]
-        self.visits = Counter()
+        self.epoch = 0
 
     def transform(self, results: dict) -> dict:
         index = results['sample_idx']
-        visit = self.visits[index]
-        self.visits[index] += 1
-        results['img'] = [np.array(view[visit, index]) for view in self.views]
+        results['img'] = [
+            np.array(view[self.epoch, index]) for view in self.views
+        ]
         return results
+
+
+@HOOKS.register_module()
+class ViewsOfTheEpoch(Hook):
+    """Tell :class:`PreparedViews` the epoch, of a resumed training too."""
+
+    def before_train_epoch(self, runner) -> None:
+        # Loader processes start later, with a copy.
+        for transform in runner.train_dataloader.dataset.pipeline.transforms:
+            if isinstance(transform, PreparedViews):
+                transform.epoch = runner.epoch
 
 
 def views_folder(config: Config, seed: int, root: Path) -> Path:
@@ -99,6 +115,10 @@ def use_views(config: Config, folder: Path) -> None:
     names = [transform['type'] for transform in pipeline]
     pipeline[names.index('MultiView')] = dict(
         type='PreparedViews', folder=str(folder))
-    for hook in config.get('custom_hooks', []):
+    config.custom_hooks = [
+        *config.get('custom_hooks', []),
+        dict(type='ViewsOfTheEpoch')
+    ]
+    for hook in config.custom_hooks:
         if hook['type'] in ('MemoryBankHook', 'OnlineKNNHook'):
             hook['transforms'] = pipeline[:names.index('MultiView')]

@@ -167,3 +167,80 @@ STUDIES['byol-neck'] = {
         **_SHARED
     }),
 }
+
+# Arms of `study.py panel`; each a change of the settings that `propose` gives.
+_BANK = 'model.inter_image.bank.'
+PANEL_ARMS = {
+    # The bank teaches nothing here; its averaged rows are looked at.
+    'MoCo v2': {
+        'model.inter_weight': 0.0,
+        _BANK + 'momentum': 0.2
+    },
+    'released': {},
+    'momentum 0.2': {
+        _BANK + 'momentum': 0.2
+    },
+}
+_AVERAGED = PANEL_ARMS['momentum 0.2']
+
+
+def _near(**options) -> dict:
+    """An arm with averaged rows and the positive a near neighbour."""
+    return {
+        **_AVERAGED, _SAMPLER + 'type': 'NeighbourSampler',
+        **{_SAMPLER + name: value for name, value in options.items()}
+    }
+
+
+_WHITENED_LABELS = {_LABELS + 'type': 'WhitenedKMeans'}
+_WEIGHED = {'model.inter_image.loss.type': 'WeighedNCELoss'}
+
+_IN_CLUSTER = _near(reach='cluster')
+
+PANEL_ARMS.update({
+    # The throwaway trial of the issue, made an arm: all images searched.
+    'near 5': _near(),
+    # The same at a cost that ignores N.
+    'near 5 in cluster': _IN_CLUSTER,
+    'near 1 in cluster': _near(reach='cluster', neighbours=1),
+    'near 20 in cluster': _near(reach='cluster', neighbours=20),
+    'near 5 in cluster, not whitened': _near(reach='cluster', space='plain'),
+    'near 5 in cluster, 128 axes': _near(reach='cluster', axes=128),
+    'near 5 in whitened cluster': {
+        **_IN_CLUSTER,
+        **_WHITENED_LABELS
+    },
+    'whitened labels': {
+        **_AVERAGED,
+        **_WHITENED_LABELS
+    },
+    'mean of near 5': _near(reach='cluster', target='mean'),
+    'mean of near 5 and itself': _near(
+        reach='cluster', target='mean', itself=True),
+    'near 5, weighed': {
+        **_near(reach='cluster', weigh=True),
+        **_WEIGHED
+    },
+    'near 5, weight 0.5': {
+        **_IN_CLUSTER, 'model.inter_weight': 0.5
+    },
+    'near 5, weights 1 and 0.5': {
+        **_IN_CLUSTER, 'model.inter_weight': 0.5,
+        'model.intra_weight': 1.0
+    },
+    'near 5, neighbours excluded alone': _near(
+        reach='cluster', excluded='neighbours'),
+    'near 5, random negatives': _near(reach='cluster', strategy='random'),
+    'near 5, margin 0': {
+        **_IN_CLUSTER, 'model.inter_image.loss.margin': 0.0
+    },
+    'near 5, momentum 0.1': {
+        **_IN_CLUSTER, _BANK + 'momentum': 0.1
+    },
+    'near 5, momentum 1': {
+        **_IN_CLUSTER, _BANK + 'momentum': 1.0
+    },
+    'near 5 after 10 epochs': {
+        **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
+    },
+})

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Iterator
@@ -52,6 +53,10 @@ FOLDS = 3
 
 
 def main() -> None:
+    if sys.argv[1:2] == ['panel']:
+        import panel
+        panel.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('study', choices=sorted(STUDIES))
     parser.add_argument('--seeds', type=int, nargs='+', default=range(5))
@@ -357,4 +362,6 @@ def plot(differences: list, baseline: str, path: Path) -> None:
 
 
 if __name__ == '__main__':
+    # `panel` reads this module too: the same one, not a second copy.
+    sys.modules['study'] = sys.modules['__main__']
     main()

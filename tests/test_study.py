@@ -160,6 +160,7 @@ others = [(labels == labels[i]).sum() - 1 for i in range(100)]
 expected = np.mean(np.divide(right, others))
 assert abs(positives - expected) < 0.1, (positives, expected)
 
+from interclr_plugin.inter_image import ClusteredBank
 from interclr_plugin.inter_image.kmeans import fit
 features, truth = torch.tensor(rows).float(), torch.tensor(classes)
 labels = fit(features, 20, torch.Generator().manual_seed(0))[0].numpy()
@@ -175,15 +176,16 @@ assert abs(share_of_nearest(features, truth) - np.mean(hits)) < 1e-6
 
 for noise in (0., 0.3):
     given = TrueClasses(num_clusters=10, noise=noise)
-    given.allocate(1500, 8)
     given.classes = torch.tensor(load_digits().target[:1500])
-    rows = torch.randn(1500, 8)
-    given.first_clustering(rows, torch.Generator().manual_seed(0))
-    wrong = given.labels != given.classes
+    bank = ClusteredBank(num_clusters=10, feat_dim=8)
+    bank.allocate(1500, seed=0)
+    bank.fill(torch.randn(1500, 8))
+    given.first_clustering(bank, torch.Generator().manual_seed(0))
+    wrong = bank.labels != given.classes
     assert abs(wrong.double().mean() - 0.9 * noise) <= 0.1 * noise
     expected = torch.stack(
-        [rows[given.labels == i].mean(0) for i in range(10)])
-    assert torch.allclose(given.centroids, expected, atol=1e-5)
+        [bank.features[bank.labels == i].mean(0) for i in range(10)])
+    assert torch.allclose(bank.centroids, expected, atol=1e-5)
     assert not given.wants_clustering(1)
 """
 
@@ -191,3 +193,175 @@ for noise in (0., 0.3):
 def test_what_a_study_says_of_labels(tmp_path):
     """Without it the tables could explain a result by wrong shares."""
     command(CHECKS.format(work_dir=str(tmp_path)))
+
+
+PANEL = """
+import sys
+sys.argv[1:] = ['panel', '--sets', 'digits', '--work-dir', {work_dir!r},
+                '--results', {results!r}, '--cfg-options',
+                'train_cfg.max_epochs={epochs}',
+                'train_dataloader.dataset.indices=192',
+                'model.inter_image.num_clusters=4',
+                'model.inter_image.sampler.num_negatives=8',
+                'default_hooks.checkpoint.interval=1', *{more!r}]
+import study
+sys.modules['study'] = study
+study.main()
+"""
+
+
+def panel(folder, *more, epochs=2):
+    said = command(
+        PANEL.format(
+            work_dir=str(folder / 'work'),
+            results=str(folder / 'panel'),
+            more=more,
+            epochs=epochs))
+    return said, {
+        path: json.loads(path.read_text())
+        for path in sorted((folder / 'panel').glob('*/*/*.json'))
+    }
+
+
+def test_a_panel(tmp_path):
+    """Without it settings could be tuned on test images, or a cell that was
+    killed be trained otherwise than the one beside it."""
+    arms = ('--arms', 'MoCo v2', 'near 5 in cluster')
+    said, cells = panel(tmp_path, *arms, '--seeds', '0', '1')
+    assert len(cells) == 4
+    for cell in cells.values():
+        assert 'knn' not in cell and 'linear' not in cell
+        assert 0 < cell['knn_validation'] < 1
+        assert [line['epoch'] for line in cell['epochs']] == [1, 2]
+    by_arm = {(c['arm'], c['seed']): c['knn_validation']
+              for c in cells.values()}
+    differences = [
+        by_arm['near 5 in cluster', seed] - by_arm['MoCo v2', seed]
+        for seed in (0, 1)
+    ]
+    assert f'{np.mean(differences):+.4f} [' in said
+    # One that was killed after its first epoch ends as it would have.
+    path, = (tmp_path / 'panel').glob('digits/near*/0.json')
+    before = cells[path]
+    work = next((tmp_path / 'work/digits').glob('near*')) / '0'
+    (work / 'epoch_2.pth').unlink()
+    (work / 'last_checkpoint').write_text(str(work / 'epoch_1.pth'))
+    path.unlink()
+    _, resumed = panel(tmp_path, *arms, '--seeds', '0', '1')
+    assert resumed[path]['knn_validation'] == before['knn_validation']
+    assert resumed[path]['linear_validation'] == before['linear_validation']
+    for now, then in zip(resumed[path]['epochs'], before['epochs']):
+        assert now['inter_loss'] == then['inter_loss']
+    # Finished ones stay; test images are scored when that is asked for.
+    path = next(iter(cells))
+    before = path.stat().st_mtime_ns
+    panel(tmp_path, *arms, '--seeds', '0', '1')
+    assert path.stat().st_mtime_ns == before
+    _, confirmed = panel(tmp_path, *arms, '--seeds', '0', '--confirm')
+    first = confirmed[path]
+    assert 0 < first['knn'] < 1 and 0 < first['linear'] < 1
+    assert first['knn_validation'] == cells[path]['knn_validation']
+    # Only what was asked for was confirmed.
+    assert sum('knn' in cell for cell in confirmed.values()) == 2
+
+
+IMAGES = """
+import cv2
+import numpy as np
+import panel_sets
+from pathlib import Path
+
+root = Path({root!r})
+panel_sets.DATA, panel_sets.MOST = root, 30
+number = 0
+for split, count in (('train', 10), ('test', 2)):
+    for label in ('00', '01'):
+        folder = root / 'gtsrb32' / split / label
+        folder.mkdir(parents=True)
+        for track in range(count):
+            for frame in range(3):
+                image = np.full((64, 64, 3), number % 256, np.uint8)
+                cv2.imwrite(
+                    str(folder / f'{{track:05}}_{{frame:05}}.jpg'), image)
+                number += 1
+arrays = np.load(panel_sets.prepare('gtsrb'))
+assert arrays['train'].shape == (30, 32, 32, 3)
+assert arrays['test'].shape == (12, 32, 32, 3)
+# Every second image, whatever its class; frames of a track go together.
+assert (np.abs(arrays['train'][:, 0, 0, 0].astype(int) - np.arange(0, 60, 2))
+        <= 2).all()
+assert (arrays['train_groups'] == np.arange(0, 60, 2) // 3).all()
+assert (arrays['train_classes'] == np.arange(0, 60, 2) // 30).all()
+dataset = panel_sets.PanelImages(name='gtsrb', split='test')
+assert len(dataset) == 12
+assert (dataset[3]['img'] == arrays['test'][3]).all()
+assert dataset[3]['sample_idx'] == 3
+"""
+
+
+def test_sets_of_the_panel(tmp_path):
+    """Without it frames of one sign could be scored by each other."""
+    command(IMAGES.format(root=str(tmp_path)))
+
+
+TRIALS = """
+import numpy as np
+import torch
+import trials
+from interclr_plugin.inter_image import ClusteredBank
+
+torch.manual_seed(0)
+rows = torch.nn.functional.normalize(
+    torch.randn(60, 8) * torch.arange(1., 9) + 3, dim=1)
+labels = torch.randint(0, 3, (60,))
+centre, basis = trials.space_of(rows, 'whitened', 8)
+flat = ((rows - centre) @ basis).double()
+assert torch.allclose(flat.t() @ flat / 60, torch.eye(8).double(), atol=1e-3)
+
+covariance = np.cov(rows.numpy().T, bias=True)
+index = torch.tensor([3, 40, 17])
+for space in ('plain', 'whitened'):
+    sampler = trials.NeighbourSampler(
+        neighbours=4, space=space, axes=8, reach='cluster', feat_dim=8,
+        num_negatives=2)
+    sampler.allocate(60)
+    pairs = sampler(rows[index], index, rows, labels,
+                    torch.Generator().manual_seed(0))
+    for place, image in enumerate(index.tolist()):
+        if space == 'plain':
+            inverse, mean = np.eye(8), np.zeros(8)
+        else:
+            inverse, mean = np.linalg.inv(covariance), rows.mean(0).numpy()
+
+        def product(a, b):
+            return (rows[a].numpy() - mean) @ inverse @ (
+                rows[b].numpy() - mean)
+
+        def near(other):
+            return product(image, other) / np.sqrt(
+                product(image, image) * product(other, other))
+
+        others = [j for j in range(60)
+                  if j != image and labels[j] == labels[image]]
+        others.sort(key=near, reverse=True)
+        assert sampler.near_now[place].tolist() == others[:4]
+        assert int(pairs.positive[place]) in others[:4]
+        assert (labels[pairs.negatives[place]] != labels[image]).all()
+
+# Labels of whitened rows: nearest by angle, whatever the bank's scales.
+made = trials.WhitenedKMeans(num_clusters=3, axes=8, feat_dim=8)
+bank = ClusteredBank(num_clusters=3, feat_dim=8)
+bank.allocate(60, seed=0)
+bank.fill(rows)
+made.first_clustering(bank, torch.Generator().manual_seed(0))
+given = made.assign(bank, torch.arange(60), rows)
+units = torch.nn.functional.normalize(
+    (bank.centroids - made.centre) @ made.basis, dim=1)
+expected = ((rows - made.centre) @ made.basis @ units.t()).argmax(1)
+assert (given == expected).all()
+"""
+
+
+def test_arms_on_trial():
+    """Without it an idea could be thrown away for a mistake in its trial."""
+    command(TRIALS)

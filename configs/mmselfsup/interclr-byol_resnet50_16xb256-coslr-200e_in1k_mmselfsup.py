@@ -15,7 +15,7 @@ model = dict(
     # (benchmarks/README.md).
     inter_image=dict(
         num_clusters=10000,
-        key_view='first',  # as in all measured runs
+        key_view='first',
         neck=dict(
             type='NonLinearNeck',
             in_channels=2048,

@@ -22,9 +22,8 @@ class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 
     Others read ``features`` (N, D), ``labels`` (N,), ``centroids`` (C, D) and
-    ``status``, and change them by methods alone, which keep what follows
-    (sums, sizes, members) up to date. Callers write the same on every
-    process.
+    ``status``, and change them by methods alone, which keep sums, sizes and
+    members up to date. Callers write the same on every process.
 
     The state is in the checkpoint, but in no buffer: what averages,
     broadcasts or swaps buffers (``SyncBuffersHook``, ``EMAHook``) cannot
@@ -93,11 +92,10 @@ class ClusteredBank(nn.Module):
         self.status = 'filled'
 
     def load(self, **tensors: Tensor) -> None:
-        """Replace tensors as a whole.
+        """Replace tensors as a whole; with labels the bank is clustered.
 
         Args:
             **tensors (Tensor): ``features``, ``labels`` or ``centroids``.
-                With labels the bank is clustered.
         """
         for name, value in tensors.items():
             getattr(self, name).copy_(value)

@@ -53,10 +53,11 @@ class PairSampler(nn.Module):
         pool_fraction (float): P / N, in (0, 1]. Defaults to 0.1.
         pool (str): How the two semi strategies find their pool.
             ``'candidates'`` draws K / pool_fraction images for the whole
-            batch and takes the K nearest (or furthest) of them: the same
-            draw as the pool's up to sampling error, at a cost that does not
-            grow with N. ``'exact'`` ranks all images, as released. Defaults
-            to ``'candidates'``.
+            batch, one from each of as many equal parts of the data set's
+            order, and takes the K nearest (or furthest) of them: as the
+            pool's draw up to sampling error, at a cost that does not grow
+            with N. ``'exact'`` ranks all images, as released. Defaults to
+            ``'candidates'``.
         positives (str): ``'others'`` never draws the query's own stale row,
             unless it is alone in its cluster; ``'all'`` may, as released.
             Defaults to ``'all'``.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from libraries import FIRST
 from mmengine.hooks import Hook
 from mmengine.runner import load_checkpoint
 from small_run import NUM_IMAGES, build_model, runner_of, small_config
@@ -20,7 +21,7 @@ FILE = Path(__file__).with_name('version_1_0_0.pth')
 
 def make(folder, epochs=2):
     config = small_config(
-        'mmselfsup',
+        FIRST,
         folder,
         epochs=epochs,
         model__backbone__base_channels=2,
@@ -123,6 +124,6 @@ def test_it_is_published_and_read(tmp_path, old):
     bank = read_bank(old)
     assert torch.equal(bank.labels, old['inter_image.labels.labels'])
     assert 'inter_image.ready' in old  # not changed by reading
-    model = build_model(make(tmp_path), 'mmselfsup')
+    model = build_model(make(tmp_path), FIRST)
     load_checkpoint(model, str(FILE))
     bank_is(model.state_dict(), old)

@@ -1,0 +1,394 @@
+"""The panel: one recipe on six image sets, chosen on three of them.
+
+    python benchmarks/study.py panel --sets cifar10 imagenette gtsrb \
+        --arms 'MoCo v2' released --seeds 0 1 2
+    python benchmarks/study.py panel --table
+
+A cell is a set, an arm and a seed; its result is a small file below
+``benchmarks/panel/``, from which any machine goes on. Several calls may run
+at once: a cell is locked while it is trained, and one that was killed goes
+on from its last epochs. Cells score the validation folds alone; test images
+are looked at by ``--confirm`` and nothing else.
+"""
+import argparse
+import copy
+import fcntl
+import json
+import logging
+import re
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+import torch
+import trials  # noqa: F401  (registers what the arms name)
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DATASETS, init_default_scope
+from mmengine.runner import Runner
+from panel_sets import SETS, groups_of
+from prepared_views import draw_views, use_views, views_folder
+from studies import PANEL_ARMS
+from study import FOLDS, configuration, interval, mean
+
+from interclr_plugin.checkpoints import load_backbone
+from interclr_plugin.datasets import centre_view
+from interclr_plugin.evaluation import knn_accuracy, linear_accuracy
+from interclr_plugin.evaluation.benchmark import FrozenModel, true_labels
+from interclr_plugin.evaluation.features import extract_features
+from interclr_plugin.inter_image import propose
+
+RESULTS = Path(__file__).with_name('panel')
+CHOOSING = ('cifar10', 'imagenette', 'gtsrb')
+CHOOSING_SEEDS = (0, 1, 2)
+QUERIES = 1000
+_LIBRARY = 'mmselfsup'
+_SMALL_IMAGES = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
+_DIGITS = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+
+
+def main(arguments: Optional[List[str]] = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog='study.py panel', description=__doc__.splitlines()[0])
+    parser.add_argument('--sets', nargs='+', choices=SETS, default=CHOOSING)
+    parser.add_argument('--arms', nargs='+', default=['MoCo v2'])
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', default=CHOOSING_SEEDS)
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/panel'))
+    parser.add_argument('--results', type=Path, default=RESULTS)
+    parser.add_argument(
+        '--confirm', action='store_true',
+        help='score the test images too: for the one recipe that was chosen')
+    parser.add_argument(
+        '--cfg-options', nargs='*', default=[], metavar='KEY=NUMBER',
+        help='changes to every arm, for tests; not part of the name')
+    parser.add_argument(
+        '--table', action='store_true', help='of what is there, and no more')
+    parser.add_argument('--baseline', default='MoCo v2')
+    options = parser.parse_args(arguments)
+    unknown = set(options.arms) - set(PANEL_ARMS)
+    if unknown:
+        parser.error(f'no arm {sorted(unknown)}; there are '
+                     f'{", ".join(map(repr, PANEL_ARMS))}')
+    changes = {
+        key: json.loads(value)
+        for key, value in (pair.split('=', 1)
+                           for pair in options.cfg_options)
+    }
+    if not options.table:
+        for seed in options.seeds:
+            for name in options.sets:
+                for arm in options.arms:
+                    run(Cell(name, arm, seed, options, changes))
+    print(table(read_all(options.results), options.baseline))
+
+
+class Cell:
+    """What is trained once: a set, an arm and a seed."""
+
+    def __init__(self, name: str, arm: str, seed: int,
+                 options: argparse.Namespace, changes: dict) -> None:
+        self.name, self.arm, self.seed = name, arm, seed
+        self.confirm = options.confirm
+        self.changes = changes
+        slug = re.sub(r'[^a-z0-9.]+', '-', arm.lower())
+        self.result = options.results / name / slug / f'{seed}.json'
+        self.folder = options.work_dir / name / slug / str(seed)
+        self.views = options.work_dir / 'views'
+
+    def done(self) -> bool:
+        if not self.result.exists():
+            return False
+        return not self.confirm or 'knn' in json.loads(
+            self.result.read_text())
+
+    def config(self) -> Config:
+        """Write out everything that the cell's training reads."""
+        digits = self.name == 'digits'
+        config = Config.fromfile(
+            configuration(_LIBRARY, _DIGITS if digits else _SMALL_IMAGES))
+        config.merge_from_dict({
+            'optim_wrapper.type': 'BFloat16OptimWrapper',
+            'randomness.seed': self.seed,
+            'default_hooks.checkpoint.interval': 5,
+            'default_hooks.checkpoint.max_keep_ckpts': 2,
+        })
+        if not digits:
+            train = config.train_dataloader.dataset
+            config.train_dataloader.dataset = dict(
+                type='PanelImages',
+                name=self.name,
+                pipeline=[train.pipeline[1],
+                          dict(type='PackSelfSupInputs')])
+            config.evaluation.test = dict(split='test')
+            config.merge_from_dict({
+                'train_cfg.max_epochs': 30,
+                'param_scheduler.0.T_max': 30,
+                'param_scheduler.0.end': 30,
+                'train_dataloader.num_workers': 0,
+                'train_dataloader.batch_size': 64,
+                'model.backbone.base_channels': 16,
+                'model.backbone.stem_channels': 16,
+                'model.neck.in_channels': 128,
+                'model.inter_image': propose(num_images(self.name)),
+            })
+        config.merge_from_dict(PANEL_ARMS[self.arm])
+        for part, kind in (('sampler', 'NeighbourSampler'),
+                           ('labels', 'WhitenedKMeans')):
+            part = config.model.inter_image.get(part, {})
+            if part.get('type') == kind:
+                part.feat_dim = config.model.neck.out_channels
+        config.merge_from_dict(self.changes)
+        return config
+
+
+def num_images(name: str) -> int:
+    return len(groups_of(name))
+
+
+def run(cell: Cell) -> None:
+    """Train and score a cell, unless it is finished or another call's."""
+    if cell.done():
+        return
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    with open(cell.folder / 'lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if not cell.done():
+            print(time.strftime('%H:%M'), cell.name, cell.arm, cell.seed,
+                  flush=True)
+            train(cell)
+
+
+def train(cell: Cell) -> None:
+    version = commit()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    config = cell.config()
+    views = views_folder(config, cell.seed, cell.views)
+    cell.views.mkdir(parents=True, exist_ok=True)
+    with open(f'{views}.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another cell may be drawing them
+        if not views.exists():
+            draw_views(config, cell.seed, views)
+    use_views(config, views)
+    epochs = config.train_cfg.max_epochs
+    config.work_dir = str(cell.folder)
+    config.experiment_name = str(cell.folder)
+    config.resume = any(cell.folder.glob('epoch_*.pth'))
+    config.visualizer = None
+    clock = Clock(cell.folder / 'epochs.jsonl')
+    runner = Runner.from_cfg(config)
+    runner.model.to(memory_format=torch.channels_last)
+    runner.register_hook(clock)
+    watch_labels(runner)
+    runner.train()
+    checkpoint = str(cell.folder / f'epoch_{epochs}.pth')
+    before = json.loads(cell.result.read_text()) if cell.done() else {}
+    scores = score(cell, checkpoint)
+    cell.result.parent.mkdir(parents=True, exist_ok=True)
+    cell.result.write_text(
+        json.dumps(
+            dict(
+                before,
+                set=cell.name,
+                arm=cell.arm,
+                seed=cell.seed,
+                changes=PANEL_ARMS[cell.arm],
+                commit=version,
+                threads=torch.get_num_threads(),
+                **scores,
+                **clock.summary()),
+            indent=1) + '\n')
+
+
+def watch_labels(runner: Runner) -> None:
+    """Lend true classes to the labels that are made of them."""
+    labels = runner.model.inter_image.labels
+    if type(labels).__name__ == 'TrueClasses':
+        labels.classes = torch.from_numpy(
+            true_labels(runner.train_dataloader.dataset))
+
+
+def commit() -> str:
+    return subprocess.run(['git', 'describe', '--always', '--dirty'],
+                          cwd=Path(__file__).parent,
+                          stdout=subprocess.PIPE,
+                          universal_newlines=True).stdout.strip()
+
+
+class Clock(Hook):
+    """Write down, epoch by epoch, time and how good labels and pairs are.
+
+    Args:
+        path (Path): A line for each epoch; a cell that was killed goes on
+            with the lines of the epochs that its checkpoint has.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def before_train(self, runner: Runner) -> None:
+        kept = []
+        if self.path.exists():
+            kept = self.path.read_text().splitlines()[:runner.epoch]
+        self.path.write_text(''.join(f'{line}\n' for line in kept))
+        self.changed, self.losses = [], []
+        self.started = time.process_time(), time.time()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int,
+                         data_batch=None, outputs=None) -> None:
+        if 'change_ratio' in outputs:
+            self.changed.append(outputs['change_ratio'].detach())
+        if 'inter_loss' in outputs:
+            self.losses.append(outputs['inter_loss'].detach())
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        now = time.process_time(), time.time()
+        line = dict(
+            epoch=runner.epoch + 1,
+            cpu_seconds=round(now[0] - self.started[0], 1),
+            seconds=round(now[1] - self.started[1], 1))
+        for name, values in (('change_ratio', self.changed),
+                             ('inter_loss', self.losses)):
+            if values:
+                line[name] = round(float(torch.stack(values).mean()), 4)
+                values.clear()
+        if (runner.epoch + 1) % 5 == 0:
+            classes = torch.from_numpy(
+                true_labels(runner.train_dataloader.dataset))
+            line.update(shares(runner.model.inter_image, classes))
+        with open(self.path, 'a') as file:
+            file.write(json.dumps(line) + '\n')
+        self.started = time.process_time(), time.time()
+
+    def summary(self) -> dict:
+        lines = [json.loads(x) for x in self.path.read_text().splitlines()]
+        return dict(
+            cpu_seconds=round(sum(x['cpu_seconds'] for x in lines)),
+            seconds=round(sum(x['seconds'] for x in lines)),
+            epochs=lines)
+
+
+@torch.no_grad()
+def shares(branch: torch.nn.Module, classes: torch.Tensor) -> dict:
+    """Tell how often the branch's pairs are right; a row is its query.
+
+    Args:
+        branch (InterImageBranch): As it stands.
+        classes (Tensor): (N,) true classes, for this figure alone.
+    """
+    generator = torch.Generator().manual_seed(0)
+    query = torch.randperm(len(classes), generator=generator)[:QUERIES]
+    features, labels = branch.bank.features, branch.bank.labels
+    pairs = branch.sampler(features[query].float(), query, features, labels,
+                           generator)
+    truth = classes[query]
+    others = pairs.positive != query
+    negatives = classes[pairs.negatives] == truth.unsqueeze(1)
+    return dict(
+        positives=round(
+            float((classes[pairs.positive] == truth)[others].float().mean()),
+            4),
+        negatives=round(float(negatives[pairs.valid].float().mean()), 4))
+
+
+def features_of(config: Config, checkpoint: str, **changes) -> tuple:
+    """Pooled features of a split's test-time views, and true classes."""
+    init_default_scope(config.default_scope)
+    model = FrozenModel(config, 0)
+    load_backbone(model.backbone, checkpoint)
+    dataset = copy.deepcopy(config.train_dataloader.dataset.to_dict())
+    dataset.update(changes)
+    view = centre_view(DATASETS.build(dataset))
+    return extract_features(model, view, device='cpu'), true_labels(view)
+
+
+def score(cell: Cell, checkpoint: str) -> Dict[str, float]:
+    """Score the validation folds, and with ``--confirm`` the test images."""
+    config = cell.config()
+    features, classes = features_of(config, checkpoint)
+    if cell.name == 'digits':
+        fold = np.arange(len(classes)) % FOLDS
+    else:
+        # What shows one object stays together.
+        fold = groups_of(cell.name)[:len(classes)] % FOLDS
+    parts = [(features[fold != i], classes[fold != i], features[fold == i],
+              classes[fold == i]) for i in range(FOLDS)]
+    scores = {
+        'knn_validation':
+        statistics.mean(knn_accuracy(*part) for part in parts),
+        'linear_validation':
+        statistics.mean(linear_accuracy(*part) for part in parts),
+    }
+    if cell.confirm:
+        test = features_of(config, checkpoint, split='test')
+        scores['knn'] = knn_accuracy(features, classes, *test)
+        scores['linear'] = linear_accuracy(features, classes, *test)
+    return scores
+
+
+def read_all(folder: Path) -> List[dict]:
+    return [
+        json.loads(path.read_text()) for path in sorted(
+            folder.glob('*/*/*.json'))
+    ]
+
+
+def table(results: List[dict], baseline: str) -> str:
+    """Write means, and paired differences from the baseline."""
+    measures = ('knn_validation', 'linear_validation', 'knn', 'linear')
+    titles = ('kNN, validation', 'linear, validation', 'kNN, test',
+              'linear, test')
+    cells = {(r['set'], r['arm'], r['seed']): r for r in results}
+    arms = [arm for arm in PANEL_ARMS if any(r['arm'] == arm
+                                             for r in results)]
+    lines = [
+        '| set | arm | seeds | ' + ' | '.join(titles[:2]) + ' | ' +
+        ' | '.join(f'{title}: less {baseline}' for title in titles) +
+        ' | change_ratio, last | right: positives, negatives | CPU s |',
+        '| --- ' * 12 + '|'
+    ]
+    for name in SETS:
+        for arm in arms:
+            mine = [r for key, r in sorted(cells.items())
+                    if key[:2] == (name, arm)]
+            if not mine:
+                continue
+            row = [name, arm, ' '.join(str(r['seed']) for r in mine)]
+            row += [mean([r[m] for r in mine]) for m in measures[:2]]
+            for measure in measures:
+                pairs = [
+                    r[measure] - cells[name, baseline, r['seed']][measure]
+                    for r in mine if (name, baseline, r['seed']) in cells
+                    and measure in r
+                    and measure in cells[name, baseline, r['seed']]
+                ]
+                if arm == baseline or not pairs:
+                    row.append('')
+                elif len(pairs) == 1:
+                    row.append(f'{pairs[0]:+.4f}')
+                else:
+                    row.append('{:+.4f} [{:+.4f}, {:+.4f}]'.format(
+                        *interval(pairs)))
+            last = [r['epochs'][-1] for r in mine]
+            changed, positives, negatives = (
+                statistics.mean(x.get(key, 0) for x in last)
+                for key in ('change_ratio', 'positives', 'negatives'))
+            seconds = statistics.median(r['cpu_seconds'] for r in mine)
+            row += [f'{changed:.2f}', f'{positives:.3f}, {negatives:.3f}',
+                    f'{seconds:.0f}']
+            lines.append('| ' + ' | '.join(row) + ' |')
+    return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,247 @@
+"""Ideas on trial: subclasses that arms of the panel name.
+
+None is part of the package. What shows itself on the validation folds of two
+sets or more moves there, as a named option with tests; the rest stays here
+with its figures in README.md, until nobody needs to repeat it.
+"""
+from typing import Tuple
+
+import label_statistics  # noqa: F401  (registers TrueClasses)
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from interclr_plugin.inter_image import (
+    MarginNCELoss,
+    OnlineKMeans,
+    PairSampler,
+    kmeans,
+)
+from interclr_plugin.inter_image.pair_sampler import Draw, Pairs
+
+SPACES = ('plain', 'centred', 'whitened')
+REACHES = ('all', 'cluster', 'candidates')
+_BEYOND = 2.
+# Rows that the axes are computed from: enough for 64 of them, and no more
+# where the bank is larger.
+_SAMPLE = 16384
+
+
+def space_of(features: Tensor, space: str, axes: int) -> tuple:
+    """Find the centre and the axes in which rows are compared.
+
+    Args:
+        features (Tensor): (n, D) unit rows.
+        space (str): One of ``SPACES``.
+        axes (int): A, of the largest variance, that 'whitened' keeps.
+
+    Returns:
+        tuple[Tensor, Tensor]: (D,) and (D, D or A); a row r is compared as
+        the unit vector along (r - centre) @ axes.
+    """
+    centre = features.mean(0)
+    identity = torch.eye(features.shape[1])
+    if space == 'plain':
+        return torch.zeros_like(centre), identity
+    if space == 'centred':
+        return centre, identity
+    rows = features - centre
+    variance, vectors = torch.linalg.eigh(rows.t() @ rows / len(rows))
+    variance, vectors = variance[-axes:], vectors[:, -axes:]
+    # An axis without variance stays without weight.
+    scale = variance.clamp(min=1e-6 * float(variance[-1])).rsqrt()
+    return centre, vectors * scale
+
+
+@MODELS.register_module()
+class NeighbourSampler(PairSampler):
+    """Draw the positive among the few nearest images in a better space.
+
+    Args:
+        neighbours (int): k, among which the positive is drawn uniformly.
+        space (str): What nearness means: of the bank's rows as they are, less
+            their mean, or whitened.
+        axes (int): That whitening keeps.
+        reach (str): Where neighbours are looked for: 'all' images, those of
+            the query's 'cluster', or the drawn 'candidates'.
+        query (str): What neighbours are near to: the query's own 'row', or
+            the 'view' itself.
+        refresh (int): Steps between two looks at the axes.
+        excluded (str): What is no negative: images of the query's 'cluster'
+            as released; those and images of the 'positive' one's cluster;
+            or the 'neighbours' alone.
+        target (str): What the query agrees with: one neighbour, by 'draw',
+            or the 'mean' of all k, as a unit row.
+        itself (bool): Whether the image's own row is one more neighbour.
+        weigh (bool): Whether queries whose neighbours are nearer than those
+            of others in the batch count more, from 0 to 2 by rank.
+        feat_dim (int): D.
+    """
+
+    def __init__(self, *, neighbours: int = 5, space: str = 'whitened',
+                 axes: int = 64, reach: str = 'all', query: str = 'row',
+                 refresh: int = 40, excluded: str = 'cluster',
+                 target: str = 'draw', itself: bool = False,
+                 weigh: bool = False, feat_dim: int = 128, **kwargs) -> None:
+        super().__init__(**kwargs)
+        assert space in SPACES and reach in REACHES
+        self.neighbours, self.space, self.axes = neighbours, space, axes
+        self.reach, self.near, self.refresh = reach, query, refresh
+        self.excluded = excluded
+        self.target, self.itself, self.weigh = target, itself, weigh
+        width = min(axes, feat_dim) if space == 'whitened' else feat_dim
+        self.register_buffer('centre', torch.zeros(feat_dim))
+        self.register_buffer('basis', torch.zeros(feat_dim, width))
+        self.register_buffer('calls', torch.zeros((), dtype=torch.long))
+
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Pairs:
+        with torch.no_grad():
+            if self.calls % self.refresh == 0:
+                centre, basis = space_of(features.float(), self.space,
+                                         self.axes)
+                self.centre.copy_(centre)
+                self.basis.copy_(basis)
+            self.calls += 1
+            near, values = self.nearest(query, index, features, labels, draw)
+            if self.itself:
+                near = torch.cat((index.unsqueeze(1), near), 1)
+            # The drawn member's number stands for a place among them.
+            lot = torch.rand(
+                len(index), generator=self._generator(index))
+            count = (near >= 0).sum(1)
+            place = (lot * count).long().unsqueeze(1)
+            positive = near.gather(1, place).squeeze(1)
+            positive = torch.where(count > 0, positive, draw.positive)
+            if self.weigh:
+                rank = values.mean(1).argsort().argsort().float()
+                WeighedNCELoss.weight = (2 * rank + 1) / len(rank)
+        self.near_now = near
+        draw = draw._replace(positive=positive)
+        if self.excluded == 'cluster':
+            pairs = super().compare(query, index, features, labels, draw)
+        else:
+            pairs = self._compare(query, index, features, labels, draw)
+        if self.target == 'mean':
+            there = (near >= 0).unsqueeze(2)
+            rows = F.normalize(
+                (features[near.clamp(min=0)].float() * there).sum(1), dim=1)
+            rows = torch.where((count > 0).unsqueeze(1), rows,
+                               features[positive].float())
+            pairs = pairs._replace(positive_similarity=(query * rows).sum(1))
+        return pairs
+
+    def _generator(self, index: Tensor) -> torch.Generator:
+        seed = int(self.calls) * 1_000_003 + int(index[0])
+        return torch.Generator().manual_seed(seed)
+
+    def within(self, rows: Tensor) -> Tensor:
+        """Turn rows, (n, D), into those that are compared, (n, A)."""
+        return F.normalize((rows.float() - self.centre) @ self.basis, dim=1)
+
+    def nearest(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Tuple[Tensor, Tensor]:
+        """Find the k nearest other images, (B, k), -1 where there are less;
+        and how near they are.
+        """
+        rows = features[index] if self.near == 'row' else query
+        similarity = self.within(rows) @ self.within(features).t()
+        similarity[torch.arange(len(index)), index] = -_BEYOND
+        if self.reach == 'cluster':
+            similarity.masked_fill_(labels != labels[index].unsqueeze(1),
+                                    -_BEYOND)
+        elif self.reach == 'candidates':
+            others = torch.ones(len(labels), dtype=torch.bool)
+            others[draw.candidates] = False
+            similarity[:, others] = -_BEYOND
+        values, near = similarity.topk(self.neighbours, 1)
+        return torch.where(values > -_BEYOND, near, -1), values
+
+    def _compare(self, query: Tensor, index: Tensor, features: Tensor,
+                 labels: Tensor, draw: Draw) -> Pairs:
+        """Compare as released, with other images left out."""
+        positive, candidates, lot = draw
+        similarity = query @ features[candidates].float().t()  # (B, M)
+        out = candidates == index.unsqueeze(1)
+        for column in range(self.near_now.shape[1]):
+            out |= candidates == self.near_now[:, column:column + 1]
+        row_labels = labels[candidates]
+        if self.excluded == 'positive':
+            out |= row_labels == labels[index].unsqueeze(1)
+            out |= row_labels == labels[positive].unsqueeze(1)
+        hidden = similarity.detach().masked_fill(out, -_BEYOND)
+        columns = hidden.topk(self.num_negatives, 1, sorted=False).indices
+        return Pairs(positive, candidates[columns],
+                     ~out.gather(1, columns),
+                     (query * features[positive].float()).sum(1),
+                     similarity.gather(1, columns))
+
+
+@MODELS.register_module()
+class WeighedNCELoss(MarginNCELoss):
+    """MarginNCELoss, where the sampler says how much a query counts."""
+
+    weight = None
+
+    def forward(self, positive: Tensor, negatives: Tensor,
+                valid: Tensor) -> Tensor:
+        moved = positive - self.margin
+        logits = torch.cat((moved.unsqueeze(1), negatives), 1)
+        logits = logits / self.temperature
+        slots = F.pad(valid, (1, 0), value=True)
+        logits = logits.masked_fill(~slots, -torch.inf)
+        target = torch.zeros_like(logits[:, 0], dtype=torch.long)
+        loss = F.cross_entropy(logits, target, reduction='none')
+        return (loss * self.weight).mean()
+
+
+@MODELS.register_module()
+class WhitenedKMeans(OnlineKMeans, nn.Module):
+    """Online labels of whitened rows; the centroids stay plain means.
+
+    A mean commutes with the whitening, so that only what rows are compared
+    with changes: with A axes W and centre m, a row r and a centroid c meet as
+    (r - m) W and the unit vector along (c - m) W.
+
+    Args:
+        axes (int): A.
+        feat_dim (int): D.
+    """
+
+    def __init__(self, *, axes: int = 64, feat_dim: int = 128,
+                 **kwargs) -> None:
+        nn.Module.__init__(self)
+        OnlineKMeans.__init__(self, **kwargs)
+        self.axes = min(axes, feat_dim)
+        self.register_buffer('centre', torch.zeros(feat_dim))
+        self.register_buffer('basis', torch.zeros(feat_dim, self.axes))
+
+    def look(self, features: Tensor) -> None:
+        centre, basis = space_of(features.float(), 'whitened', self.axes)
+        self.centre.copy_(centre)
+        self.basis.copy_(basis)
+
+    def first_clustering(self, bank, generator,
+                         progress=lambda: None) -> None:
+        self.look(bank.features)
+        rows = F.normalize((bank.features.float() - self.centre) @ self.basis,
+                           dim=1)
+        labels, _ = kmeans.fit(rows, self.num_clusters, generator,
+                               progress=progress)
+        bank.load(labels=labels)
+        bank.renew_centroids()
+
+    def compared_centroids(self, bank) -> Tensor:
+        units = F.normalize((bank.centroids - self.centre) @ self.basis,
+                            dim=1)
+        return units @ self.basis.t()  # (C, D)
+
+    def assign(self, bank, index: Tensor, rows: Tensor) -> Tensor:
+        compared = self.compared_centroids(bank)
+        return kmeans.assign(rows, compared, bias=-compared @ self.centre)
+
+    def after_step(self, bank, step: int, generator) -> None:
+        super().after_step(bank, step, generator)
+        if step % self.centroid_interval == 0:
+            self.look(bank.features)
