@@ -392,8 +392,8 @@ MUTATIONS = [
     _top('an extraction runs in training mode',
          'datasets/extraction.py',
          '    model.eval()\n', '',
-         'evaluation/test_evaluation.py::'
-         'test_features_are_those_of_the_stock_backbone'),
+         'datasets/test_extraction.py::'
+         'test_the_model_is_in_eval_mode_meanwhile'),
     _top('a model stays in eval mode after an extraction',
          'datasets/extraction.py',
          'module.training = mode', 'pass',

@@ -43,6 +43,22 @@ def test_all_random_states_stay_as_they_were():
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
+def test_the_model_is_in_eval_mode_meanwhile():
+    """Without it features would depend on which images share a batch, and an
+    extraction would move batch norm's running statistics."""
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout())
+    model[1].eval()
+    model[0].running_mean.fill_(1.)
+    before = {name: value.clone() for name, value in
+              model.state_dict().items()}
+    found = extract(Drawing(5), model, model, batch_size=2)
+    assert found[:, 0].tolist() == pytest.approx([-1, 0, 1, 2, 3], abs=1e-3)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    # Part by part as it was.
+    assert model.training and model[0].training and not model[1].training
+
+
 def test_the_devices_of_the_random_states_are_named(monkeypatch):
     """Without it torch warns on a machine with many GPUs, and saves the state
     of each of them."""
