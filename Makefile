@@ -5,7 +5,6 @@ STACK ?= modern
 PYTHON ?=
 PYTEST_ARGS ?=
 EPOCHS ?=
-DEMO_ARGS ?=
 
 ifeq ($(filter $(STACK),modern classic onedl),)
   $(error STACK is $(STACK); it can be modern, classic or onedl)
@@ -29,7 +28,7 @@ help:
 
 demo: setup
 	@$(BIN)/python demo/run.py $(if $(EPOCHS),--epochs $(EPOCHS) \
-	    --work-dir work_dirs/demo-$(EPOCHS)) $(DEMO_ARGS)
+	    --work-dir work_dirs/demo-$(EPOCHS))
 
 test: setup
 	@test -t 1 || export COLUMNS=160; $(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -19,7 +19,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from interclr_plugin.checkpoints import load_state_dict
-from interclr_plugin.inter_image import ClusteredBank, OfflineKMeans
+from interclr_plugin.inter_image import (
+    ClusteredBank,
+    OfflineKMeans,
+    PairSampler,
+)
 from interclr_plugin.inter_image.kmeans import fit
 from interclr_plugin.report.clusters import read_bank
 
@@ -58,6 +62,14 @@ class TrueClasses(OfflineKMeans):
         return epoch == 0
 
 
+def lend_classes(runner: Runner) -> None:
+    """Give the classes to labels that are made of them."""
+    branch = getattr(runner.model, 'inter_image', None)
+    if branch is not None and isinstance(branch.labels, TrueClasses):
+        branch.labels.classes = torch.from_numpy(
+            true_classes(runner.train_dataloader.dataset))
+
+
 class LabelWatch(Hook):
     """Remember how the pseudo-labels fared, epoch by epoch."""
 
@@ -66,10 +78,7 @@ class LabelWatch(Hook):
         self.changed = []
 
     def before_run(self, runner: Runner) -> None:
-        branch = getattr(runner.model, 'inter_image', None)
-        if branch is not None and isinstance(branch.labels, TrueClasses):
-            branch.labels.classes = torch.from_numpy(
-                true_classes(runner.train_dataloader.dataset))
+        lend_classes(runner)
 
     def after_train_iter(self,
                          runner: Runner,
@@ -120,14 +129,28 @@ def shares_of_one_class(config: Config, checkpoint: str) -> tuple:
         own row, which may be drawn as its positive, is not counted.
     """
     bank, classes = bank_and_classes(config, checkpoint)
-    generator = torch.Generator().manual_seed(0)
     sampler = MODELS.build({
         'type': 'PairSampler',
         **config.model.inter_image.get('sampler', {})
     })
     sampler.allocate(len(classes))
+    return shares_of_pairs(sampler, bank.features, bank.labels, classes)
+
+
+@torch.no_grad()
+def shares_of_pairs(sampler: PairSampler, features: Tensor, labels: Tensor,
+                    classes: Tensor) -> tuple:
+    """As :func:`shares_of_one_class`, of a bank that is at hand.
+
+    Args:
+        sampler (PairSampler): Draws the pairs.
+        features (Tensor): (N, D) the bank.
+        labels (Tensor): (N,) cluster numbers.
+        classes (Tensor): (N,) true classes.
+    """
+    generator = torch.Generator().manual_seed(0)
     query = torch.randperm(len(classes), generator=generator)[:QUERIES]
-    pairs = sampler(bank.features[query], query, bank.features, bank.labels,
+    pairs = sampler(features[query].float(), query, features, labels,
                     generator)
     truth = classes[query]
     others = pairs.positive != query

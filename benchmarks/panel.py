@@ -25,6 +25,7 @@ from typing import Dict, List, Optional
 import numpy as np
 import torch
 import trials  # noqa: F401  (registers what the arms name)
+from label_statistics import lend_classes, shares_of_pairs
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
@@ -44,7 +45,6 @@ from interclr_plugin.inter_image import propose
 RESULTS = Path(__file__).with_name('panel')
 CHOOSING = ('cifar10', 'imagenette', 'gtsrb')
 CHOOSING_SEEDS = (0, 1, 2)
-QUERIES = 1000
 _LIBRARY = 'mmselfsup'
 _SMALL_IMAGES = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
 _DIGITS = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
@@ -187,7 +187,7 @@ def train(cell: Cell) -> None:
     runner = Runner.from_cfg(config)
     runner.model.to(memory_format=torch.channels_last)
     runner.register_hook(clock)
-    watch_labels(runner)
+    lend_classes(runner)
     runner.train()
     checkpoint = str(cell.folder / f'epoch_{epochs}.pth')
     before = json.loads(cell.result.read_text()) if cell.done() else {}
@@ -206,14 +206,6 @@ def train(cell: Cell) -> None:
                 **scores,
                 **clock.summary()),
             indent=1) + '\n')
-
-
-def watch_labels(runner: Runner) -> None:
-    """Lend true classes to the labels that are made of them."""
-    labels = runner.model.inter_image.labels
-    if type(labels).__name__ == 'TrueClasses':
-        labels.classes = torch.from_numpy(
-            true_labels(runner.train_dataloader.dataset))
 
 
 def commit() -> str:
@@ -266,7 +258,12 @@ class Clock(Hook):
                                            runner.max_epochs):
             classes = torch.from_numpy(
                 true_labels(runner.train_dataloader.dataset))
-            line.update(shares(runner.model.inter_image, classes))
+            branch = runner.model.inter_image
+            found = shares_of_pairs(branch.sampler, branch.bank.features,
+                                    branch.bank.labels, classes)
+            line.update(
+                zip(('positives', 'negatives'),
+                    (round(share, 4) for share in found)))
         with open(self.path, 'a') as file:
             file.write(json.dumps(line) + '\n')
         self.started = time.process_time(), time.time()
@@ -277,29 +274,6 @@ class Clock(Hook):
             cpu_seconds=round(sum(x['cpu_seconds'] for x in lines)),
             seconds=round(sum(x['seconds'] for x in lines)),
             epochs=lines)
-
-
-@torch.no_grad()
-def shares(branch: torch.nn.Module, classes: torch.Tensor) -> dict:
-    """Tell how often the branch's pairs are right; a row is its query.
-
-    Args:
-        branch (InterImageBranch): As it stands.
-        classes (Tensor): (N,) true classes, for this figure alone.
-    """
-    generator = torch.Generator().manual_seed(0)
-    query = torch.randperm(len(classes), generator=generator)[:QUERIES]
-    features, labels = branch.bank.features, branch.bank.labels
-    pairs = branch.sampler(features[query].float(), query, features, labels,
-                           generator)
-    truth = classes[query]
-    others = pairs.positive != query
-    negatives = classes[pairs.negatives] == truth.unsqueeze(1)
-    return dict(
-        positives=round(
-            float((classes[pairs.positive] == truth)[others].float().mean()),
-            4),
-        negatives=round(float(negatives[pairs.valid].float().mean()), 4))
 
 
 def features_of(config: Config, checkpoint: str, **changes) -> tuple:

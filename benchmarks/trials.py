@@ -6,7 +6,6 @@ with its figures in README.md, until nobody needs to repeat it.
 """
 from typing import Tuple
 
-import label_statistics  # noqa: F401  (registers TrueClasses)
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS

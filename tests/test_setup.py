@@ -1,5 +1,6 @@
 """`make setup` where it cannot go on: what it found, and what to do."""
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ def setup(folder, stack='modern', **environment):
     for tool in ('cat', 'rm', 'mkdir', 'tail'):
         link = folder / 'bin' / tool
         if not link.exists():
-            link.symlink_to(f'/bin/{tool}')
+            link.symlink_to(shutil.which(tool))
     done = subprocess.run(
         ['/bin/sh', 'requirements/setup.sh', stack,
          str(folder / 'environment')],

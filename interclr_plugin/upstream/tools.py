@@ -98,9 +98,10 @@ def stock_tool(library: Optional[str], tool: str) -> Optional[str]:
     """
     spec = importlib.util.find_spec(library) if library else None
     for folder in (spec and spec.submodule_search_locations) or ():
-        # Installed, or a source tree.
-        for place in (Path(folder, '.mim'), Path(folder).parent):
-            script = place / 'tools' / f'{tool}.py'
-            if script.is_file():
-                return str(script)
+        # Beside a source tree's package; beside an installed one lie others'.
+        place = Path(folder, '.mim')
+        place = place if place.exists() else Path(folder).parent
+        script = place / 'tools' / f'{tool}.py'
+        if script.is_file():
+            return str(script)
     return None

@@ -1,4 +1,5 @@
 """Configurations, resuming and inherited loaders of mmengine."""
+import importlib.util
 import io
 import pkgutil
 import subprocess
@@ -193,7 +194,8 @@ def test_a_second_try_is_taken_back():
 
 def test_find_loader_is_there_where_python_has_none(monkeypatch):
     """Without it no run would start on Python 3.14."""
-    assert mmcv_full_available() in (True, False)
+    has_operators = importlib.util.find_spec('mmcv._ext') is not None
+    assert mmcv_full_available() == has_operators
     monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
     module = types.SimpleNamespace(pkgutil=pkgutil)
     mmengine.give_find_loader(module)
