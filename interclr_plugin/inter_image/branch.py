@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_least
 from ..distributed import first_occurrence, gather_rows
 from .contrast import contrast
 from .faults import Faults
@@ -50,10 +51,8 @@ class InterImageBranch(BaseModule):
                  loss: Optional[dict] = None,
                  queries_at_once: Optional[int] = None) -> None:
         super().__init__()
-        if queries_at_once is not None and queries_at_once < 1:
-            raise ValueError(
-                f'queries_at_once={queries_at_once} must be at least 1. '
-                'Change inter_image=dict(queries_at_once=...).')
+        check_least('queries_at_once', queries_at_once, 1,
+                    'inter_image=dict({})')
         self.queries_at_once = queries_at_once
         # The most rows that a process has in a step, where these may differ.
         self.batch_size = 0
@@ -64,7 +63,7 @@ class InterImageBranch(BaseModule):
         self.labels = _build(labels, 'OnlineKMeans', **size)
         self.sampler = _build(sampler, 'PairSampler')
         self.loss = _build(loss, 'MarginNCELoss')
-        self.faults = Faults()
+        self.faults = Faults(self.bank)
 
     @property
     def num_images(self) -> int:
@@ -83,7 +82,7 @@ class InterImageBranch(BaseModule):
         """
         self._size(num_images)
         self.bank.allocate(num_images, seed)
-        self.faults = Faults()
+        self.faults = Faults(self.bank)
 
     def fill(self, features: Optional[Tensor] = None) -> None:
         """Store a feature of every image.
@@ -159,7 +158,7 @@ class InterImageBranch(BaseModule):
 
         If anything in the batch of any process is not finite, or an index
         lies outside the bank, nothing is stored and the step is remembered
-        for :meth:`raise_fault`: asking here would wait for the device.
+        for :meth:`Faults.stop`: asking here would wait for the device.
 
         Args:
             key (Tensor): (B, D) projections of any length.
@@ -194,7 +193,7 @@ class InterImageBranch(BaseModule):
         rows = torch.where(good, rows[first], self.bank.features[index])
         labels = torch.where(good, labels[first], self.bank.labels[index])
         changed = self.bank.write(index, rows, labels)
-        self.faults.note(good, self.bank.random.step)
+        self.faults.note(good)
         return dict(change_ratio=changed)
 
     @torch.no_grad()
@@ -202,21 +201,6 @@ class InterImageBranch(BaseModule):
         """Do what the labels' cadence asks for after a training step."""
         self.labels.after_step(self.bank, self.bank.random.step,
                                self.bank.shared())
-
-    def raise_fault(self, losses: Optional[Dict[str, Tensor]] = None) -> None:
-        """Stop the run, on all processes at once, if a step went wrong.
-
-        To be called after each step: what one process sees, all hear of.
-
-        Args:
-            losses (dict, optional): What the step logged; the values with
-                "loss" in their names must be finite.
-
-        Raises:
-            ValueError: Names the step.
-        """
-        self.faults.stop(losses or {}, self.bank.random.step, self.num_images,
-                         self.bank.labels.device)
 
     def _require_width(self, name: str, projections: Tensor) -> None:
         if projections.dim() != 2 or projections.shape[1] != self.feat_dim:

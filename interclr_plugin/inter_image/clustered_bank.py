@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
 from ..distributed import is_first_occurrence
 from .members import Members
 from .random_stream import RandomStream
@@ -58,11 +59,8 @@ class ClusteredBank(nn.Module):
                 f'momentum={momentum} is outside (0, 1]; it is the weight of '
                 'the new value. Change inter_image=dict(bank=dict('
                 'momentum=...)).')
-        if dtype not in self.DTYPES:
-            raise ValueError(
-                f'dtype={dtype!r} is unknown; allowed: '
-                f'{", ".join(map(repr, self.DTYPES))}. Change inter_image='
-                'dict(bank=dict(dtype=...)).')
+        check_known('dtype', dtype, self.DTYPES,
+                    'inter_image=dict(bank=dict({}))')
         self.momentum = momentum
         self.features = torch.zeros(0, feat_dim, dtype=getattr(torch, dtype))
         self.labels = torch.zeros(0, dtype=torch.long)

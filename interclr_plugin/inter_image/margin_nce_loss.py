@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
+
 
 def cosine_margin(similarity: Tensor, margin: float) -> Tensor:
     """Move the boundary by a constant: ``s - m``.
@@ -82,11 +84,7 @@ class MarginNCELoss(nn.Module):
                  margin_type: str = 'cosine',
                  temperature: float = 0.2) -> None:
         super().__init__()
-        if margin_type not in MARGINS:
-            raise ValueError(
-                f'margin_type={margin_type!r} is unknown; allowed: '
-                f'{", ".join(map(repr, MARGINS))}. Change '
-                'loss=dict(margin_type=...).')
+        check_known('margin_type', margin_type, MARGINS, 'loss=dict({})')
         limit = {'cosine': 1.0, 'arc': math.pi / 2}[margin_type]
         if not -limit <= margin <= limit:
             raise ValueError(

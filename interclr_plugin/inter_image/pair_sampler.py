@@ -5,6 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
 from .members import Members
 from .random_stream import draw_subset
 from .similarities import Chosen, Similarities
@@ -84,11 +85,8 @@ class PairSampler(nn.Module):
         for name, value, known in (('strategy', strategy, self.STRATEGIES),
                                    ('pool', pool, self.POOLS),
                                    ('positives', positives, self.POSITIVES)):
-            if value not in known:
-                raise ValueError(
-                    f'{name}={value!r} is unknown; allowed: '
-                    f'{", ".join(map(repr, known))}. Change '
-                    f'inter_image=dict(sampler=dict({name}=...)).')
+            check_known(name, value, known,
+                        'inter_image=dict(sampler=dict({}))')
         if num_negatives is not None and (num_negatives < 1 or
                                           num_negatives != int(num_negatives)):
             raise ValueError(

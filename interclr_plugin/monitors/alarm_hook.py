@@ -8,9 +8,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..algorithms.inter_clr import InterCLRMixin
+from ..arguments import check_least
 from ..runner import steps_per_pass, unwrap
 from . import alarms
-from .monitor import check_least
 from .representation_monitor import RepresentationMonitor
 
 # Labels have had time to settle: this share of the run, and these epochs.
@@ -63,13 +63,13 @@ class AlarmHook(Hook):
                  min_effective_rank: float = 2.,
                  max_largest: float = 0.5,
                  max_change_ratio: float = 0.8) -> None:
-        check_least(self, 'interval', interval, 1)
-        for name, value in (('grace_epochs', grace_epochs),
-                            ('min_relative_std', min_relative_std),
-                            ('min_effective_rank', min_effective_rank),
-                            ('max_largest', max_largest),
-                            ('max_change_ratio', max_change_ratio)):
-            check_least(self, name, value, 0)
+        for name, value, least in (('interval', interval, 1),
+                                   ('grace_epochs', grace_epochs, 0),
+                                   ('min_relative_std', min_relative_std, 0),
+                                   ('min_effective_rank', min_effective_rank,
+                                    0), ('max_largest', max_largest, 0),
+                                   ('max_change_ratio', max_change_ratio, 0)):
+            check_least(name, value, least, "dict(type='AlarmHook', {})")
         self.interval = interval
         self.grace_epochs = grace_epochs
         self.least = {

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from ..arguments import check_least
 from ..inter_image import InterImageBranch
 from ..runner import log_scalars, steps_per_pass, unwrap
 
@@ -29,7 +30,8 @@ class Monitor(Hook):
     by_epoch = False
 
     def __init__(self, *, interval: int) -> None:
-        check_least(self, 'interval', interval, 1)
+        check_least('interval', interval, 1,
+                    f"dict(type='{type(self).__name__}', {{}})")
         self.interval = interval
 
     def measure(self, runner: Runner, model: nn.Module,
@@ -87,10 +89,3 @@ def is_nth_epoch_s_end(runner: Runner, interval: int = 1) -> bool:
         bool: In terms of passes over the data, also where a run counts steps.
     """
     return (runner.iter + 1) % (interval * steps_per_pass(runner)) == 0
-
-
-def check_least(hook: Hook, name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise ValueError(
-            f'{name}={value} must be at least {least}. Change '
-            f"dict(type='{type(hook).__name__}', {name}=...).")

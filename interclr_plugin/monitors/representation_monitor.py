@@ -8,10 +8,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ..arguments import check_least
 from ..inter_image import InterImageBranch
 from ..runner import unwrap
 from .measures import alignment, effective_rank, uniformity
-from .monitor import Monitor, check_least
+from .monitor import Monitor
 
 
 @HOOKS.register_module()
@@ -43,7 +44,8 @@ class RepresentationMonitor(Monitor):
 
     def __init__(self, *, interval: int = 50, num_rows: int = 2048) -> None:
         super().__init__(interval=interval)
-        check_least(self, 'num_rows', num_rows, 2)
+        check_least('num_rows', num_rows, 2,
+                    "dict(type='RepresentationMonitor', {})")
         self.num_rows = num_rows
         self._index: Optional[Tensor] = None
         self._alignment: Optional[Tensor] = None
