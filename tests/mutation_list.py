@@ -374,8 +374,8 @@ MUTATIONS = [
          'test_runs.py::test_the_gradient_is_the_weighted_sum'),
     _top("the bank of a neck of the branch's own stores the first view",
          'algorithms/inter_clr.py',
-         "allowed = ('second', 'first') if",
-         "allowed = ('first', 'second') if",
+         "views = ('second', 'first') if",
+         "views = ('first', 'second') if",
          'algorithms/test_every_algorithm.py::test_a_neck_of_its_own'
          '[mmpretrain-interclr-byol-None]'),
     _top('recorded calls leave their hooks behind',

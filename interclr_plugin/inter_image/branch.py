@@ -80,7 +80,7 @@ class InterImageBranch(BaseModule):
             ValueError: If N contradicts the configuration, or another
                 setting is impossible for N.
         """
-        self._size(num_images)
+        self.size(num_images)
         self.bank.allocate(num_images, seed)
         self.faults = Faults(self.bank)
 
@@ -210,7 +210,12 @@ class InterImageBranch(BaseModule):
                 f'(B, {self.feat_dim}). Change inter_image=dict(feat_dim=...)'
                 ' to the width of the projection (neck.out_channels).')
 
-    def _size(self, num_images: int) -> None:
+    def size(self, num_images: int) -> None:
+        """Set what depends on the size of the data set, but for the bank.
+
+        Args:
+            num_images (int): N.
+        """
         if self._asked_images not in (None, num_images):
             raise ValueError(
                 f'num_images={self._asked_images}, but the training set has '
@@ -225,7 +230,7 @@ class InterImageBranch(BaseModule):
         # The bank is loaded next, and takes the size of what it is given.
         num_images = len(state_dict.get(f'{prefix}bank.labels', ()))
         if num_images:
-            self._size(num_images)
+            self.size(num_images)
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:

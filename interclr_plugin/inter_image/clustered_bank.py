@@ -186,10 +186,6 @@ class ClusteredBank(nn.Module):
         """Count the members of each cluster: (C,) integers."""
         return torch.bincount(self.labels, minlength=self.num_clusters)
 
-    def own(self) -> torch.Generator:
-        """Give a generator that draws otherwise on every process."""
-        return self.random.own(self.features.device)
-
     def shared(self) -> torch.Generator:
         """Give a generator that draws the same on every process."""
         return self.random.shared(self.features.device)

@@ -124,7 +124,3 @@ class MarginNCELoss(nn.Module):
         target = torch.zeros_like(logits[:, 0], dtype=torch.long)
         # Taken apart like this it equals the libraries' own heads bit by bit.
         return F.cross_entropy(logits, target, reduction='none').mean()
-
-    def extra_repr(self) -> str:
-        return (f'margin={self.margin}, margin_type={self.margin_type!r}, '
-                f'temperature={self.temperature}')

@@ -37,9 +37,7 @@ def propose(num_images: int, *, feat_dim: int = 128) -> Dict[str, Any]:
                          'neck.out_channels of the configuration.')
     num_clusters = max(2, round(num_images / _RELEASED_IMAGES_IN_A_CLUSTER))
     branch = InterImageBranch(num_clusters=num_clusters, feat_dim=feat_dim)
-    # What the branch does when its bank gets its size.
-    branch.sampler.allocate(num_images)
-    branch.labels.allocate(num_images)
+    branch.size(num_images)
     return dict(
         num_clusters=num_clusters,
         labels=dict(min_cluster_size=branch.labels.min_cluster_size),

@@ -1,5 +1,5 @@
 """Warnings of what goes wrong in silence."""
-from typing import Dict, List, Optional
+from typing import Dict, List
 
 import numpy as np
 import torch
@@ -86,11 +86,7 @@ class AlarmHook(Hook):
                 'AlarmHook notices a collapse only with '
                 "dict(type='RepresentationMonitor') in custom_hooks.")
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Look, and warn of what was not told yet."""
         step = runner.iter + 1
         grace = self.grace_epochs * steps_per_pass(runner)

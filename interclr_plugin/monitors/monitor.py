@@ -5,6 +5,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ..arguments import check_least
 from ..inter_image import InterImageBranch
@@ -28,6 +29,7 @@ class Monitor(Hook):
     # After MemoryBankHook has moved the labels, before LoggerHook.
     priority = 'NORMAL'
     by_epoch = False
+    _handle: Optional[RemovableHandle] = None
 
     def __init__(self, *, interval: int) -> None:
         check_least('interval', interval, 1,
@@ -63,13 +65,26 @@ class Monitor(Hook):
         return step == runner.max_iters or is_nth_epoch_s_end(
             runner, self.interval)
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def listen(self, branch: InterImageBranch) -> Optional[RemovableHandle]:
+        """Ahead of a step that is measured, listen to what it computes.
+
+        Args:
+            branch (InterImageBranch): The model's.
+
+        Returns:
+            RemovableHandle, optional: Of a torch hook, for this step alone.
+        """
+
+    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        if self.is_due(runner):
+            branch = unwrap(runner, type(self).__name__).inter_image
+            self._handle = self.listen(branch)
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         if not self.is_due(runner):
             return
+        if self._handle is not None:
+            self._handle.remove()
         model = unwrap(runner, type(self).__name__)
         if model.inter_image.bank.status != 'clustered':
             return  # there are no labels yet
