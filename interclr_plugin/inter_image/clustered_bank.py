@@ -164,15 +164,11 @@ class ClusteredBank(nn.Module):
         return len(self.labels)
 
     @property
-    def num_clusters(self) -> int:
-        return len(self.centroids)
-
-    @property
     def sums(self) -> RunningMeans:
         """Sums and sizes of the clusters: made when asked for, then kept."""
         if self._sums is None:
             self._sums = RunningMeans(self.features, self.labels,
-                                      self.num_clusters)
+                                      len(self.centroids))
         return self._sums
 
     @property
@@ -184,7 +180,7 @@ class ClusteredBank(nn.Module):
 
     def sizes(self) -> Tensor:
         """Count the members of each cluster: (C,) integers."""
-        return torch.bincount(self.labels, minlength=self.num_clusters)
+        return torch.bincount(self.labels, minlength=len(self.centroids))
 
     def shared(self) -> torch.Generator:
         """Give a generator that draws the same on every process."""

@@ -133,20 +133,7 @@ class PairSampler(nn.Module):
                 labels: Tensor,
                 generator: torch.Generator,
                 members: Optional[Members] = None) -> Pairs:
-        """Choose positives and negatives and compare the queries with them.
-
-        Args:
-            query (Tensor): (B, D) unit rows.
-            index (Tensor): (B,) the queries' positions in the training set.
-            features (Tensor): (N, D) the bank.
-            labels (Tensor): (N,) cluster numbers.
-            generator (torch.Generator): On the device of ``features``.
-            members (Members, optional): Kept for these labels. Defaults to
-                None: found anew.
-
-        Returns:
-            Pairs: Indices into the bank, and similarities.
-        """
+        """:meth:`draw`, then :meth:`compare`, whose arguments these are."""
         draw = self.draw(index, labels, generator, members)
         return self.compare(query, index, features, labels, draw)
 
@@ -161,7 +148,8 @@ class PairSampler(nn.Module):
             index (Tensor): (B,) the queries' positions in the training set.
             labels (Tensor): (N,) cluster numbers.
             generator (torch.Generator): On their device.
-            members (Members, optional): As for :meth:`forward`.
+            members (Members, optional): Kept for these labels. Defaults to
+                None: found anew.
 
         Returns:
             Draw: For :meth:`compare`.

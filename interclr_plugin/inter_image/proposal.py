@@ -1,7 +1,5 @@
 """Which settings of the branch suit a number of images.
 
-    python -m interclr_plugin propose 50000
-
 The number of clusters follows the released recipe, 128 images a cluster; all
 other lines are the defaults that the branch would choose by itself, written
 out so that they can be changed.
