@@ -74,7 +74,7 @@ MUTATIONS = [
     # the loss
     _inter('the margin has the wrong sign',
            'inter_image/margin_nce_loss.py',
-           'return similarity - margin', 'return similarity + margin',
+           "'cosine': torch.sub", "'cosine': torch.add",
            'test_margin_nce_loss.py::test_the_sign_of_the_margin',
            'test_margin_nce_loss.py::test_loss_and_gradient'),
     _inter('similarities are multiplied by the temperature',

@@ -80,14 +80,6 @@ class Digits(BaseDataset):
         return np.array(
             [self.get_data_info(i)['gt_label'] for i in range(len(self))])
 
-    def extra_repr(self) -> List[str]:
-        """Lines for the printed form.
-
-        Returns:
-            list[str]: The split.
-        """
-        return [f'Split: {self.split}']
-
 
 def _load_digits():
     # Imported here: scikit-learn is an extra, and importing the plugin must
