@@ -44,12 +44,7 @@ class Digits(BaseDataset):
         super().__init__(**base)
 
     def load_data_list(self) -> List[dict]:
-        """Read the split.
-
-        Returns:
-            list[dict]: Per image ``img``, ``img_shape``, ``ori_shape`` and
-            ``gt_label``, as listed for the class.
-        """
+        """Read the split: an entry for each image, as the class says."""
         images, labels = _load_digits()
         return [
             dict(
@@ -61,22 +56,11 @@ class Digits(BaseDataset):
         ]
 
     def get_cat_ids(self, idx: int) -> List[int]:
-        """Classes of an image, which ``ClassBalancedDataset`` asks for.
-
-        Args:
-            idx (int): Position in the split.
-
-        Returns:
-            list[int]: The digit, 0 to 9, alone.
-        """
+        """The one class of an image, for ``ClassBalancedDataset``."""
         return [self.get_data_info(idx)['gt_label']]
 
     def get_gt_labels(self) -> np.ndarray:
-        """Classes of all images, which mmselfsup's kNN tool asks for.
-
-        Returns:
-            ndarray: (n,) int, 0 to 9.
-        """
+        """Classes of all images, (n,), for mmselfsup's kNN tool."""
         return np.array(
             [self.get_data_info(i)['gt_label'] for i in range(len(self))])
 

@@ -20,7 +20,7 @@ class Monitor(Hook):
 
     Args:
         interval (int): Steps, or epochs for a monitor whose ``by_epoch`` is
-            True, between two measurements.
+            True, between two measurements. Defaults to 50.
 
     Raises:
         ValueError: If ``interval`` is below 1.
@@ -31,7 +31,7 @@ class Monitor(Hook):
     by_epoch = False
     _handle: Optional[RemovableHandle] = None
 
-    def __init__(self, *, interval: int) -> None:
+    def __init__(self, *, interval: int = 50) -> None:
         check_least('interval', interval, 1,
                     f"dict(type='{type(self).__name__}', {{}})")
         self.interval = interval

@@ -33,9 +33,6 @@ class PairMonitor(Monitor):
         ValueError: If ``interval`` is below 1.
     """
 
-    def __init__(self, *, interval: int = 50) -> None:
-        super().__init__(interval=interval)
-
     def listen(self, branch: InterImageBranch) -> RemovableHandle:
         self._sums = 0
         return branch.loss.register_forward_pre_hook(self._add)
