@@ -19,26 +19,12 @@ OLD_IMAGES = 'inter_image.images'
 
 
 def is_state(name: str) -> bool:
-    """Tell the bank's state, which a new run does without, from weights.
-
-    Args:
-        name (str): In a checkpoint of this version or of 1.0.0.
-
-    Returns:
-        bool: Whether it is the state of a training set.
-    """
+    """Tell a training set's state, also that of 1.0.0, from weights."""
     return name.startswith(STATE) and not name.startswith(_OLD_NECK)
 
 
 def is_stock(name: str) -> bool:
-    """Tell whether a stock algorithm has a weight, too.
-
-    Args:
-        name (str): In a checkpoint of this version or of 1.0.0.
-
-    Returns:
-        bool: False for all that InterCLR adds.
-    """
+    """Tell a stock algorithm's weights from all that InterCLR adds."""
     return not name.startswith((STATE, NECK))
 
 
