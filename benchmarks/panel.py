@@ -30,7 +30,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
-from panel_sets import SETS, groups_of
+from panel_sets import SETS, groups_of, prepare
 from prepared_views import draw_views, use_views, views_folder
 from studies import PANEL_ARMS
 from study import FOLDS, configuration, interval, mean
@@ -137,6 +137,9 @@ class Cell:
                 'model.inter_image': propose(num_images(self.name)),
             })
         config.merge_from_dict(PANEL_ARMS[self.arm])
+        labels = config.model.inter_image.get('labels', {})
+        if labels.get('type') == 'TrueClasses':
+            config.model.inter_image.num_clusters = num_classes(self.name)
         for part, kind in (('sampler', 'NeighbourSampler'),
                            ('labels', 'WhitenedKMeans')):
             part = config.model.inter_image.get(part, {})
@@ -148,6 +151,13 @@ class Cell:
 
 def num_images(name: str) -> int:
     return len(groups_of(name))
+
+
+def num_classes(name: str) -> int:
+    if name == 'digits':
+        return 10
+    with np.load(prepare(name)) as arrays:
+        return int(arrays['train_classes'].max()) + 1
 
 
 def run(cell: Cell) -> None:

@@ -243,4 +243,9 @@ PANEL_ARMS.update({
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
     },
+    # What the loss could give: `panel.py` counts the classes of the set.
+    'true classes': {
+        **_AVERAGED,
+        **_true_classes(0.)
+    },
 })
