@@ -139,6 +139,7 @@ class Cell:
         config.merge_from_dict(PANEL_ARMS[self.arm])
         labels = config.model.inter_image.get('labels', {})
         if labels.get('type') == 'TrueClasses':
+            labels.pop('min_cluster_size', None)
             config.model.inter_image.num_clusters = num_classes(self.name)
         for part, kind in (('sampler', 'NeighbourSampler'),
                            ('labels', 'WhitenedKMeans')):
