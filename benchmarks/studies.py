@@ -243,6 +243,14 @@ PANEL_ARMS.update({
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
     },
+    'near 5, weights 1 and 0.25': {
+        **_IN_CLUSTER, 'model.intra_weight': 1.0
+    },
+    # MoCo v2 with the weight that the branch leaves it.
+    'MoCo v2, weight 0.75': {
+        'model.inter_weight': 0.0,
+        'model.intra_weight': 0.75
+    },
     # What the loss could give: `panel.py` counts the classes of the set.
     'true classes': {
         **_AVERAGED,
