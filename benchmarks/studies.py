@@ -217,6 +217,11 @@ PANEL_ARMS.update({
     'mean of near 5': _near(reach='cluster', target='mean'),
     'mean of near 5 and itself': _near(
         reach='cluster', target='mean', itself=True),
+    'soft mean of near 20': _near(
+        reach='cluster', target='soft', neighbours=20),
+    # Where nothing is near, the image's own averaged row remains.
+    'soft mean of near 20 and itself': _near(
+        reach='cluster', target='soft', neighbours=20, itself=True),
     'near 5, weighed': {
         **_near(reach='cluster', weigh=True),
         **_WEIGHED
