@@ -141,7 +141,7 @@ class MemoryBankHook(Hook):
         """Stop at bad input; move small clusters and centroids when due."""
         model = unwrap(runner)
         branch = model.inter_image
-        branch.faults.stop(outputs)
+        branch.faults.stop(branch.bank, outputs)
         if branch.bank.status == 'clustered':
             branch.after_step()
         elif branch.bank.random.step >= steps_per_pass(runner):

@@ -63,7 +63,7 @@ class InterImageBranch(BaseModule):
         self.labels = _build(labels, 'OnlineKMeans', **size)
         self.sampler = _build(sampler, 'PairSampler')
         self.loss = _build(loss, 'MarginNCELoss')
-        self.faults = Faults(self.bank)
+        self.faults = Faults()
 
     @property
     def num_images(self) -> int:
@@ -82,7 +82,7 @@ class InterImageBranch(BaseModule):
         """
         self.size(num_images)
         self.bank.allocate(num_images, seed)
-        self.faults = Faults(self.bank)
+        self.faults = Faults()
 
     def fill(self, features: Optional[Tensor] = None) -> None:
         """Store a feature of every image.
@@ -193,7 +193,7 @@ class InterImageBranch(BaseModule):
         rows = torch.where(good, rows[first], self.bank.features[index])
         labels = torch.where(good, labels[first], self.bank.labels[index])
         changed = self.bank.write(index, rows, labels)
-        self.faults.note(good)
+        self.faults.note(good, self.bank.random.step)
         return dict(change_ratio=changed)
 
     @torch.no_grad()

@@ -63,13 +63,13 @@ class AlarmHook(Hook):
                  min_effective_rank: float = 2.,
                  max_largest: float = 0.5,
                  max_change_ratio: float = 0.8) -> None:
-        for name, value, least in (('interval', interval, 1),
-                                   ('grace_epochs', grace_epochs, 0),
-                                   ('min_relative_std', min_relative_std, 0),
-                                   ('min_effective_rank', min_effective_rank,
-                                    0), ('max_largest', max_largest, 0),
-                                   ('max_change_ratio', max_change_ratio, 0)):
-            check_least(name, value, least, "dict(type='AlarmHook', {})")
+        place = "dict(type='AlarmHook', {})"
+        check_least('interval', interval, 1, place)
+        check_least('grace_epochs', grace_epochs, 0, place)
+        check_least('min_relative_std', min_relative_std, 0, place)
+        check_least('min_effective_rank', min_effective_rank, 0, place)
+        check_least('max_largest', max_largest, 0, place)
+        check_least('max_change_ratio', max_change_ratio, 0, place)
         self.interval = interval
         self.grace_epochs = grace_epochs
         self.least = {
