@@ -3,20 +3,21 @@ import importlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 
 from ..checkpoints.weight_file import require_free
 from .card import write_card
-from .source import load_source
+from .source import Source, load_source
+from .stock import TAKE_ONNX
 
 # What each target is for; its module has `write` and `features`.
 TARGETS = {
     'torchvision': 'a state dict for torchvision.models.resnet18 to resnet152',
     'timm': 'a folder for timm.create_model: ResNets, vision transformers',
     'huggingface': 'a folder for transformers.AutoModel: the same',
-    'onnx': 'a file for ONNX Runtime and others: any backbone',
+    'onnx': 'a file for ONNX Runtime and others: nearly any backbone',
 }
 # Images that are compared; not the number with which anything was traced.
 _NUM_IMAGES = 5
@@ -79,7 +80,8 @@ def export(source: str,
     folder = Path(tempfile.mkdtemp(prefix='.export', dir=str(parent)))
     try:
         usage = kind.write(trained, folder)
-        exported = _compare(kind, trained, folder, target)
+        found = _compare(kind, trained, folder, to)
+        exported = Exported(Path(target), *found)
         write_card(folder, trained, usage, exported)
         folder.chmod(0o755)
         folder.rename(target)
@@ -89,7 +91,7 @@ def export(source: str,
     return exported
 
 
-def _module(to):
+def _module(to: str) -> Any:
     try:
         return importlib.import_module(f'.to_{to}', __package__)
     except ModuleNotFoundError as error:
@@ -99,7 +101,8 @@ def _module(to):
             f'{error.name}') from error
 
 
-def _compare(kind, trained, folder, target) -> Exported:
+def _compare(kind: Any, trained: Source, folder: Path,
+             to: str) -> Tuple[int, float, float]:
     size = trained.preprocessing.size
     images = torch.randn(
         _NUM_IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -114,10 +117,11 @@ def _compare(kind, trained, folder, target) -> Exported:
     largest = float(ours.abs().max())
     difference = float((ours - theirs).abs().max())
     if not difference <= _TOLERANCE * largest:  # also NaN
+        why = ('The training diverged, or the backbone treats a batch by its '
+               'size, as Swin does, which tracing makes a constant.'
+               if to == 'onnx' else 'An option of model.backbone has no '
+               f'counterpart there. {TAKE_ONNX}')
         raise ValueError(
             f'the export gives other features, by up to {difference:.2g} '
-            f'where the largest is {largest:.2g}; nothing was written. An '
-            'option of model.backbone has no counterpart there: take --to '
-            'onnx. Where ONNX itself differs, the training diverged or the '
-            'backbone cannot be traced.')
-    return Exported(Path(target), ours.shape[1], largest, difference)
+            f'where the largest is {largest:.2g}; nothing was written. {why}')
+    return ours.shape[1], largest, difference

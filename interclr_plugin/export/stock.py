@@ -21,7 +21,7 @@ _VIT = dict(
     avg_token=False,
     out_type='cls_token')
 _VITS = 'VisionTransformer', 'MoCoV3ViT'
-TAKE_ONNX = 'ONNX takes any backbone: --to onnx.'
+TAKE_ONNX = 'ONNX takes nearly any backbone: --to onnx.'
 
 
 class ResNetFacts(NamedTuple):

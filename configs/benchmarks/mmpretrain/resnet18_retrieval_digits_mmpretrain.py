@@ -5,22 +5,18 @@
 #   configs/benchmarks/mmpretrain/resnet18_retrieval_digits_mmpretrain.py
 default_scope = 'mmpretrain'
 custom_imports = dict(
-    imports=['interclr_plugin.evaluation.published_encoder'],
+    imports=['interclr_plugin.evaluation.backbone_retriever'],
     allow_failed_imports=False)
 
 # As in the pre-training.
 data_preprocessor = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=False)
 model = dict(
-    type='ImageToImageRetriever',
-    image_encoder=dict(
-        type='PublishedEncoder',
-        backbone=dict(
-            type='ResNet', depth=18, stem_channels=16, base_channels=16)),
-    # The inferencer replaces it.
-    prototype='')
+    type='BackboneRetriever',
+    backbone=dict(
+        type='ResNet', depth=18, stem_channels=16, base_channels=16))
 
 test_dataloader = dict(
-    dataset=dict(pipeline=[
+    dataset=dict(type='CustomDataset', pipeline=[
         dict(type='LoadImageFromFile'),
         dict(type='ResizeEdge', scale=37, edge='short'),
         dict(type='CenterCrop', crop_size=32),

@@ -7,9 +7,7 @@ _base_ = 'resnet18_retrieval_digits_mmpretrain.py'
 
 data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
-model = dict(
-    image_encoder=dict(
-        backbone=dict(depth=50, stem_channels=64, base_channels=64)))
+model = dict(backbone=dict(depth=50, stem_channels=64, base_channels=64))
 
 test_dataloader = dict(
     dataset=dict(pipeline=[
