@@ -20,8 +20,9 @@ A batch's way through it::
 Around it: ``checkpoints`` reads and writes files of weights, ``evaluation``
 scores frozen features, ``report`` shows a run, ``export`` hands its backbone
 to other libraries, ``commands`` are what a shell starts, ``upstream`` mends
-other packages. Imports point one way: commands, report, export; hooks, monitors; evaluation, algorithms; inter_image, datasets;
-checkpoints, distributed.
+other packages. Imports point one way: commands, report, export; hooks,
+monitors; evaluation, algorithms; inter_image, datasets; checkpoints,
+distributed.
 """
 from .requirement import require_mmengine
 

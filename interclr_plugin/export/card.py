@@ -3,7 +3,7 @@ from pathlib import Path
 
 from ..version import __version__
 
-_CARD = '''# A backbone trained without labels
+_CARD = """# A backbone trained without labels
 
 Exported by interclr_plugin {version}. It gives one vector of {width} values
 for each image. Loaded by the lines below and given the same images, it
@@ -17,15 +17,15 @@ In this folder, with `image = PIL.Image.open(...)`:
 ```
 
 Images are red, green, blue. Their shorter edge is resized to {resize} pixels
-(bilinear), the central {size} x {size} pixels are cut out, and pixels of 0 to 1
-are normalised:
+(bilinear), the central {size} x {size} pixels are cut out, and pixels of 0 to
+1 are normalised:
 
     mean {mean}
     standard deviation {std}
 
 Where every image has a shorter edge of {size} pixels already, as in some data
 sets of small images, leave the resizing out.
-'''
+"""
 
 
 def write_card(folder: Path, source, usage: str, exported) -> None:

@@ -1,6 +1,6 @@
 """What each library calls a weight: the one table of names."""
 import re
-from typing import Dict, List, Tuple
+from typing import Dict, Tuple
 
 from torch import Tensor
 
@@ -67,21 +67,19 @@ def rename(weights: Dict[str, Tensor], table: dict) -> Dict[str, Tensor]:
         parts = [there] if isinstance(there, str) else there
         shares = [value] if len(parts) == 1 else value.chunk(len(parts))
         for part, share in zip(parts, shares):
-            left = iter(numbers)
-            beginning = re.sub('[#@]', lambda mark: str(next(left)), part)
+            beginning = re.sub('[#@]', '%d', part) % numbers
             renamed[beginning + rest] = share.clone()
     return renamed
 
 
-def _look_up(name: str, table: dict) -> Tuple[str, List[int], str]:
+def _look_up(name: str, table: dict) -> Tuple[str, Tuple[int, ...], str]:
     for here in table:
         pattern = re.sub('[#@]', r'(\\d+)', here.replace('.', r'\.'))
         found = re.match(pattern + r'(?=\.|$)', name)
         if found:
-            numbers = [
+            numbers = tuple(
                 int(number) - (mark == '@') for mark, number in zip(
-                    re.findall('[#@]', here), found.groups())
-            ]
+                    re.findall('[#@]', here), found.groups()))
             return here, numbers, name[found.end():]
     raise ValueError(f'the weight backbone.{name} has no counterpart there: '
                      'model.backbone has an option that it does not know, '

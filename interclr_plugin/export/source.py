@@ -3,14 +3,18 @@ from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ..checkpoints import load_backbone
 from ..datasets.centre_view import RESIZE_RATIO, view_size
-from ..evaluation.benchmark import FrozenModel, innermost_config
+from ..evaluation.benchmark import (
+    FrozenModel,
+    innermost_config,
+    read_config,
+    require_pretraining,
+)
 from ..evaluation.features import pool_features
 from ..report.run import Run
 
@@ -103,12 +107,15 @@ def load_source(source: str, config: Optional[str] = None) -> Source:
             raise FileNotFoundError(
                 f'beside {source} is no configuration. Name that of its '
                 'training: --config my_config.py.') from error
-    settings = Config.fromfile(str(config or found))
+    settings = read_config(str(config or found))
+    require_pretraining(settings)
+    dataset = innermost_config(settings.train_dataloader.dataset)
+    if 'datasets' in dataset:  # of a ConcatDataset, which give equal views
+        dataset = innermost_config(dataset.datasets[0])
     with DefaultScope.overwrite_default_scope(settings.get('default_scope')):
         model = FrozenModel(settings, seed=0)
         load_backbone(model.backbone, str(path))
-        pipeline = Compose(
-            innermost_config(settings.train_dataloader.dataset).pipeline)
+        pipeline = Compose(dataset.pipeline)
     preprocessing, bgr = _preprocessing(model.data_preprocessor,
                                         pipeline.transforms)
     return Source(model.backbone, preprocessing, bgr).eval()

@@ -11,14 +11,14 @@ from .names import RESNET_TRANSFORMERS, VIT_TRANSFORMERS, rename
 from .source import Preprocessing, Source
 from .stock import ResNetFacts, ViTFacts, facts_of
 
-_USAGE = '''from transformers import AutoImageProcessor, AutoModel
+_USAGE = """from transformers import AutoImageProcessor, AutoModel
 
 model = AutoModel.from_pretrained('.'{option})
 model.eval()
 
 processor = AutoImageProcessor.from_pretrained('.')
 inputs = processor(image.convert('RGB'), return_tensors='pt')
-features = model(**inputs).{output}  # (1, D)'''
+features = model(**inputs).{output}  # (1, D)"""
 _RESNET_OUTPUT = 'pooler_output.flatten(1)'
 # transformers' pooler, a layer behind the class token, was not trained.
 _VIT_OUTPUT = 'last_hidden_state[:, 0]'

@@ -12,7 +12,7 @@ from torch import Tensor
 from .source import Source
 
 _OPSET = 17
-_USAGE = '''import json
+_USAGE = """import json
 
 import numpy as np
 import onnxruntime
@@ -31,7 +31,7 @@ image = image.resize((width, height), Image.BILINEAR).crop(
 pixels = np.asarray(image) / 255
 pixels = (pixels - how['mean']) / how['std']  # ({size}, {size}, 3)
 images = pixels.transpose(2, 0, 1)[None].astype(np.float32)
-features, = session.run(['features'], {{'images': images}})  # (1, D)'''
+features, = session.run(['features'], {{'images': images}})  # (1, D)"""
 
 
 def write(source: Source, folder: Path) -> str:

@@ -10,7 +10,7 @@ from .names import VIT_TIMM, rename
 from .source import Preprocessing, Source
 from .stock import ResNetFacts, ViTFacts, facts_of, refuse, standard_name
 
-_USAGE = '''import timm
+_USAGE = """import timm
 
 model = timm.create_model('local-dir:.', pretrained=True, num_classes=0)
 model.eval()
@@ -18,7 +18,7 @@ model.eval()
 config = timm.data.resolve_model_data_config(model)
 transform = timm.data.create_transform(**config, is_training=False)
 images = transform(image.convert('RGB'))[None]  # (1, 3, {size}, {size})
-features = model(images)  # (1, D)'''
+features = model(images)  # (1, D)"""
 # Any size is given by arguments.
 _VIT = 'vit_base_patch16_224'
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .source import Source
 from .stock import ResNetFacts, facts_of, standard_name
 
-_USAGE = '''import torch
+_USAGE = """import torch
 import torchvision
 
 model = torchvision.models.{model}()
@@ -24,7 +24,7 @@ transform = torchvision.transforms.Compose([
     torchvision.transforms.Normalize({mean}, {std})
 ])
 images = transform(image.convert('RGB'))[None]  # (1, 3, {size}, {size})
-features = model(images)  # (1, D)'''
+features = model(images)  # (1, D)"""
 
 
 def write(source: Source, folder: Path) -> str:
@@ -66,5 +66,6 @@ def features(folder: Path, images: Tensor) -> Tensor:
     name = json.loads((folder / 'preprocessing.json').read_text())['model']
     model = getattr(torchvision.models, name)()
     model.fc = nn.Identity()
-    model.load_state_dict(torch.load(str(folder / 'model.pth'), weights_only=True))
+    weights = torch.load(str(folder / 'model.pth'), weights_only=True)
+    model.load_state_dict(weights)
     return model.eval()(images)
