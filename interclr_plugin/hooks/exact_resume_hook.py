@@ -10,12 +10,14 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
+from ..settings import written_in
 
 _KEY = 'random_states'
 _SAMPLER_KEY = 'sampler_seed'
 
 
 @HOOKS.register_module()
+@written_in()
 class ExactResumeHook(Hook):
     """Save what mmengine leaves out of a checkpoint.
 

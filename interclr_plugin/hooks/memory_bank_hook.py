@@ -10,14 +10,15 @@ from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
-from ..inter_image import OfflineKMeans
 from ..runner import log_scalars, steps_per_pass, unwrap
-from . import bank_filling, bank_resume
+from ..settings import written_in
+from . import bank_filling, bank_resume, first_look
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
 
 @HOOKS.register_module()
+@written_in()
 class MemoryBankHook(Hook):
     """Size and fill the memory bank, and keep its labels' cadence.
 
@@ -83,6 +84,7 @@ class MemoryBankHook(Hook):
         self.statistics_interval = statistics_interval
         self.accept_other_images = accept_other_images
         self.check_images = check_images
+        self._resumed = False
         self._restored: Optional[str] = None  # fingerprints
         self._images: Optional[str] = None
 
@@ -92,6 +94,7 @@ class MemoryBankHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave out a bank of another run; note whose images it has."""
+        self._resumed = runner._resume
         if runner._resume:
             self._restored = saved_fingerprint(checkpoint)
             return
@@ -116,10 +119,13 @@ class MemoryBankHook(Hook):
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
         num_images = num_distinct_images(loader.dataset)
+        first_look.look(runner, model, num_images)
         self._images = fingerprint(
             loader.dataset) if self.check_images else None
         empty = branch.bank.status == 'empty'
         if empty:
+            if self._resumed:
+                runner.logger.warning(bank_resume.NO_BANK)
             branch.allocate(num_images, runner.seed)
         else:
             bank_resume.require_same_images(
@@ -127,7 +133,6 @@ class MemoryBankHook(Hook):
                 None if self.accept_other_images else self._restored,
                 self._images)
         bank_resume.share_with_averaged_models(runner, branch)
-        _warn_of_an_interval_beyond(runner, branch.labels)
         if branch.bank.status == 'clustered':
             return
         if self.first_clustering == 'extraction':
@@ -177,12 +182,3 @@ class MemoryBankHook(Hook):
         model = unwrap(runner)
         bank_filling.fill(model, runner, self.transforms, self.batch_size)
         bank_filling.cluster(model, runner)
-
-
-def _warn_of_an_interval_beyond(runner: Runner, labels: object) -> None:
-    epochs = runner.max_iters / steps_per_pass(runner)
-    if isinstance(labels, OfflineKMeans) and labels.interval >= epochs:
-        runner.logger.warning(
-            f'interval={labels.interval} epochs between two clusterings in a '
-            f'run of {epochs:.4g}: the labels will stay those of the first '
-            'one. Lower inter_image=dict(labels=dict(interval=...)).')

@@ -7,6 +7,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..distributed import is_first_occurrence
+from ..settings import written_in
 from .members import Members
 from .random_stream import RandomStream
 from .running_means import RunningMeans
@@ -18,6 +19,7 @@ _NUMBERS = ('status', 'seed', 'step')
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(bank=dict({})))')
 class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 

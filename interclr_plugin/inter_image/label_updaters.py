@@ -6,6 +6,7 @@ from mmengine import dist
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ..settings import written_in
 from . import kmeans
 from .clustered_bank import ClusteredBank
 from .pseudo_labels import PseudoLabels, check_least
@@ -17,6 +18,7 @@ _RELEASED_SHARE = 20 / 128
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OfflineKMeans(PseudoLabels):
     """DeepCluster's labels: clustered anew on fresh features now and then.
 
@@ -46,6 +48,7 @@ class OfflineKMeans(PseudoLabels):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OnlineKMeans(PseudoLabels):
     """Mini-batch k-means: labels move with every batch.
 

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..settings import written_in
+
 
 def cosine_margin(similarity: Tensor, margin: float) -> Tensor:
     """Move the boundary by a constant: ``s - m``.
@@ -59,6 +61,7 @@ MARGINS = {'cosine': cosine_margin, 'arc': arc_margin}
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(loss=dict({})))')
 class MarginNCELoss(nn.Module):
     """Contrast one positive with many negatives, with a margin on the former.
 

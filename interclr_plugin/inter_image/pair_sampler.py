@@ -5,6 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..settings import written_in
 from .members import Members
 from .random_stream import draw_subset
 from .similarities import Chosen, Similarities
@@ -32,6 +33,7 @@ class Draw(NamedTuple):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(sampler=dict({})))')
 class PairSampler(nn.Module):
     """Draw a positive and K negatives for each image of a batch.
 

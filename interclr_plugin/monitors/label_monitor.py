@@ -11,6 +11,7 @@ from ..datasets.centre_view import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
+from ..settings import written_in
 from .measures import purity, true_positives
 from .monitor import Monitor, check_least
 
@@ -19,6 +20,7 @@ _AT_ONCE = 32
 
 
 @HOOKS.register_module()
+@written_in()
 class LabelMonitor(Monitor):
     """Compare the pseudo-labels with the data set's own, for measuring alone.
 

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from ..inter_image import InterImageBranch
 from ..runner import unwrap
+from ..settings import written_in
 from .measures import alignment, effective_rank, uniformity
 from .monitor import Monitor, check_least
 
 
 @HOOKS.register_module()
+@written_in()
 class RepresentationMonitor(Monitor):
     """Log early signs of a collapse, from the memory bank's rows.
 
