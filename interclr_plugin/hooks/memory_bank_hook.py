@@ -12,7 +12,7 @@ from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in
-from . import bank_filling, bank_resume, first_look
+from . import bank_filling, bank_resume, first_look, log_line
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -37,7 +37,8 @@ class MemoryBankHook(Hook):
         batch_size (int): Images at once for the first clustering. Defaults
             to 256.
         statistics_interval (int): Steps between two measurements of the
-            cluster sizes. Defaults to 50.
+            cluster sizes, which are taken at an epoch's end too. Defaults to
+            50.
         accept_other_images (bool): Resume although the data set's list of
             images, or its order, is not the checkpoint's. Rows of the bank
             are an image's by its position, so those of moved images are
@@ -89,8 +90,9 @@ class MemoryBankHook(Hook):
         self._images: Optional[str] = None
 
     def before_run(self, runner: Runner) -> None:
-        """Only a whole checkpoint is loaded."""
+        """Only a whole checkpoint is loaded; the log has short lines."""
         require_whole_checkpoint(runner)
+        log_line.shorten(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave out a bank of another run; note whose images it has."""
@@ -158,9 +160,14 @@ class MemoryBankHook(Hook):
             branch.after_step()
         elif branch.bank.random.step >= steps_per_pass(runner):
             bank_filling.cluster(model, runner)
-        if branch.bank.status == 'clustered' and self.every_n_train_iters(
-                runner, self.statistics_interval):
-            log_scalars(runner, branch.labels.statistics(branch.bank))
+        if branch.bank.status == 'clustered':
+            ends = (runner.iter + 1) % steps_per_pass(runner) == 0
+            if ends or self.every_n_train_iters(runner,
+                                                self.statistics_interval):
+                log_scalars(runner, branch.labels.statistics(branch.bank))
+            if ends:
+                runner.logger.info(
+                    log_line.clusters_in_words(branch.bank.sizes()))
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter + 1)
 
