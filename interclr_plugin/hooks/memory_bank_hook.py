@@ -13,6 +13,7 @@ from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in
 from . import bank_filling, bank_resume, first_look, log_line
+from .ranks_agree import require_agreement
 
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
@@ -111,6 +112,10 @@ class MemoryBankHook(Hook):
         """Size and fill the bank, unless a checkpoint restored it."""
         model = unwrap(runner)
         branch, loader = model.inter_image, runner.train_dataloader
+        num_images = num_distinct_images(loader.dataset)
+        self._images = fingerprint(
+            loader.dataset) if self.check_images else None
+        require_agreement(runner, num_images, self._images)
         if len(loader) == 0:
             raise ValueError(
                 f'{len(loader.dataset)} images give no batch of '
@@ -120,10 +125,7 @@ class MemoryBankHook(Hook):
         turn_on_sample_index(loader.dataset, runner.logger)
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
-        num_images = num_distinct_images(loader.dataset)
         first_look.look(runner, model, num_images)
-        self._images = fingerprint(
-            loader.dataset) if self.check_images else None
         empty = branch.bank.status == 'empty'
         if empty:
             if self._resumed:
