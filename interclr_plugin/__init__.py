@@ -21,7 +21,7 @@ Around it: ``checkpoints`` reads and writes files of weights, ``evaluation``
 scores frozen features, ``report`` shows a run, ``commands`` are what a shell
 starts, ``upstream`` mends other packages. Imports point one way: commands,
 report; hooks, monitors; evaluation, algorithms; inter_image, datasets;
-checkpoints, distributed.
+checkpoints, distributed, settings, user_errors.
 """
 from .requirement import require_mmengine
 

@@ -47,17 +47,18 @@ def _facts(runner: Runner, num_images: int,
     facts = {
         'the number of images': num_images,
         'the list of images': images,
-        'the number of steps in an epoch': len(loader),
         'the batch size': loader.batch_size,
         'the sampler': type(sampler).__name__,
-        'the seed of the sampler': getattr(sampler, 'seed', None),
         'the seed of the run': runner.seed,
+        'the seed of the sampler': getattr(sampler, 'seed', None),
     }
     settings = runner.cfg.to_dict()
     for name in _SETTINGS:
         text = json.dumps(settings.get(name), default=_named, sort_keys=True)
         digest = hashlib.sha256(text.encode(errors='surrogateescape'))
         facts[f'{name} of the configuration'] = digest.hexdigest()
+    # Last, for it follows from others.
+    facts['the number of steps in an epoch'] = len(loader)
     return facts
 
 
