@@ -18,6 +18,7 @@ from interclr_plugin.__main__ import main
 from interclr_plugin.commands import COMMANDS
 from interclr_plugin.evaluation import evaluate
 from interclr_plugin.inter_image import propose
+from interclr_plugin.settings import nearest
 from interclr_plugin.user_errors import said_to_the_user
 
 MODELS.register_module(module=BaseModule, force=True)
@@ -90,6 +91,7 @@ def test_which_errors_are_said_and_which_are_shown(tmp_path):
     assert said_of(lambda: {}['a']) is None
     assert said_of(lambda: next(iter([]))) is None
     assert said_of(lambda: torch.zeros(2) @ torch.zeros(3)) is None
+    assert said_of(lambda: nearest('a', None)) is None
 
 
 def test_the_list_imports_no_command(tmp_path):
