@@ -10,12 +10,15 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
+from ..settings import written_in
+from .guarantee import guarantee
 
 _KEY = 'random_states'
 _SAMPLER_KEY = 'sampler_seed'
 
 
 @HOOKS.register_module()
+@written_in()
 class ExactResumeHook(Hook):
     """Save what mmengine leaves out of a checkpoint.
 
@@ -27,7 +30,8 @@ class ExactResumeHook(Hook):
 
     That holds on the CPU, for ``EpochBasedTrainLoop``, with any number of
     loader workers as long as ``persistent_workers=False``, on as many
-    processes as before. It does not hold
+    processes as before. A line in the log says at the start whether it does
+    for this run. It does not hold
 
     - on CUDA, where some sums have no fixed order;
     - with ``persistent_workers=True``: what the workers drew so far is lost;
@@ -74,6 +78,7 @@ class ExactResumeHook(Hook):
                     'max_keep_ckpts=1 deletes the last checkpoint before it '
                     'writes the next: a run killed in between has none. Set '
                     'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
+        runner.logger.info(guarantee(runner))
         states, self._restored = self._restored, None
         if states is None:
             return
@@ -84,7 +89,14 @@ class ExactResumeHook(Hook):
                 'numbers, and its batches differ from those of an '
                 'uninterrupted run.')
             return
-        restore(states[dist.get_rank()])
+        mine = states[dist.get_rank()]
+        threads = torch.get_num_threads()
+        if mine.get('threads', threads) != threads:
+            runner.logger.warning(
+                f'The checkpoint is of a run with {mine["threads"]} threads '
+                f'and this one has {threads}: the last bits of sums differ. '
+                f'For equal ones set OMP_NUM_THREADS={mine["threads"]}.')
+        restore(mine)
 
     def after_train_epoch(self, runner: Runner) -> None:
         # Here, where all processes are: only one of them saves.
@@ -108,7 +120,8 @@ def capture() -> Dict[str, Any]:
     states = dict(
         python=[version, torch.tensor(numbers), gauss],
         numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest],
-        torch=torch.get_rng_state())
+        torch=torch.get_rng_state(),
+        threads=torch.get_num_threads())
     if torch.cuda.is_available():
         states['cuda'] = torch.cuda.get_rng_state()
     return states
