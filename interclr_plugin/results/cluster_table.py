@@ -63,7 +63,7 @@ def clusters(
             'and the data set of the training.')
     labels = bank.labels.numpy()
     similarity = similarity_to_centroid(bank).numpy()
-    progress(f'{len(source.earlier)} earlier checkpoints')
+    progress(f'comparing with {len(source.earlier)} earlier checkpoints')
     steps, known = last_changes(bank, map(str, source.earlier))
     return pandas.DataFrame(
         dict(

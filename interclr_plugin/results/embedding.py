@@ -41,10 +41,10 @@ def embed(run: str,
     """Compute features and projections of images, new ones or the training's.
 
     Each image is seen once, in the test-time view of the training. Where the
-    checkpoint has a bank, the projection also gives the cluster: that which
-    the training's own rule would choose. Of an image of the training it is
-    not always the one that the training stored for an augmented view:
-    :func:`clusters` has those.
+    checkpoint has a bank, there are clusters too: those that the training's
+    own rule would choose, by the network that fills the bank (of MoCo, say,
+    the momentum encoder). For an image of the training it is not always the
+    one that was stored for an augmented view: :func:`clusters` has those.
 
     Args:
         run (str): Work directory of a training, checkpoint, or file that
@@ -74,28 +74,33 @@ def embed(run: str,
     bank = read_bank(checkpoint['state_dict'])
     settings = source.config
     with DefaultScope.overwrite_default_scope(settings.get('default_scope')):
-        model = Embedder(settings, str(source.path), checkpoint['state_dict'])
+        model = Embedder(
+            settings,
+            str(source.path),
+            checkpoint['state_dict'],
+            rows=bank is not None)
         if given is None:
             view: Any = training_view(settings, saved_fingerprint(checkpoint))
             files = file_names(view)
         else:
             view, files = ImageFiles(settings, given), given
         progress(f'features of {len(files)} images')
-        features, projections = compute(
+        features, projections, rows = compute(
             model, view, device, batch_size, num_workers)
     clusters = similarity = None
     lacks = [f'no projections: {model.lacks}'] if model.lacks else []
     if bank is None:
         lacks.append('no clusters: the file holds no clustered memory bank')
-    elif projections is not None:
-        clusters, similarity = nearest_clusters(projections, bank, settings)
+    elif rows is not None:
+        clusters, similarity = nearest_clusters(rows, bank, settings)
     return Embedding(files, features.numpy(), _numpy(projections),
                      _numpy(clusters), _numpy(similarity), '; '.join(lacks))
 
 
-def compute(model: Embedder, view: Any, device: Optional[str],
-            batch_size: int,
-            num_workers: int) -> Tuple[Tensor, Optional[Tensor]]:
+def compute(
+    model: Embedder, view: Any, device: Optional[str], batch_size: int,
+    num_workers: int
+) -> Tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
     """Compute features, and projections where there is a neck.
 
     Args:
@@ -106,29 +111,32 @@ def compute(model: Embedder, view: Any, device: Optional[str],
         num_workers (int): Loader processes.
 
     Returns:
-        tuple: (n, D), and (n, P) or None; float32, on the CPU.
+        tuple: (n, D) features; (n, P) projections, and (n, P) those by which
+        the bank would know the images, which a momentum encoder gives where
+        the algorithm has one: both None without a neck. All are float32, on
+        the CPU.
 
     Raises:
         ValueError: One is NaN or infinite.
     """
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    rows = extract(
+    everything = extract(
         view,
         model.to(device),
         model,
         batch_size=batch_size,
         num_workers=num_workers).cpu()
-    require_finite(rows)
-    features, projections = rows[:, :model.width], rows[:, model.width:]
-    return features, None if model.neck is None else projections
+    require_finite(everything)
+    features, *others = everything.split(model.widths, dim=1)
+    return (features, *(others[:1] or [None]), *(others[-1:] or [None]))
 
 
-def nearest_clusters(projections: Tensor, bank: Bank,
+def nearest_clusters(rows: Tensor, bank: Bank,
                      config: Config) -> Tuple[Tensor, Tensor]:
-    """Give each projection a cluster, by the rule of the training.
+    """Give each image a cluster, by the rule of the training.
 
     Args:
-        projections (Tensor): (n, P), any length.
+        rows (Tensor): (n, P) as the bank would store, any length.
         bank (Bank): Of the checkpoint.
         config (Config): Of the training: tells the rule.
 
@@ -137,7 +145,7 @@ def nearest_clusters(projections: Tensor, bank: Bank,
 
     Source: docs/method.md 3.3 and 3.5.
     """
-    rows = F.normalize(projections, dim=1)
+    rows = F.normalize(rows, dim=1)
     units = F.normalize(bank.centroids, dim=1)
     labels = config.model.inter_image.get('labels') or {}
     geometry = labels.get('geometry', 'plain')

@@ -1,10 +1,10 @@
 """Which training images are most similar to one image."""
+import functools
 import os
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional
 
 import numpy as np
 from mmengine.registry import DefaultScope
-from torch import Tensor
 from torch.utils.data import Subset
 
 from ..checkpoints import load_checkpoint
@@ -44,11 +44,11 @@ def neighbours(
         image (str): A file, new or of the training, which is then not its
             own neighbour; or an image's position in the training set.
         k (int): How many, 1 to N.
-        by (str, optional): ``'projections'`` compares the image's projection,
-            or of an image of the training its row, with the rows of the bank,
-            which takes no time; ``'features'`` computes the backbone's
-            features of all training images. None: projections where the
-            checkpoint has them.
+        by (str, optional): ``'projections'`` compares the rows of the bank
+            with the image's own, or with what the network that fills the
+            bank gives of a new image, which takes no time; ``'features'``
+            computes the backbone's features of all training images. None:
+            projections where the checkpoint has a bank.
         out (str, optional): Picture to draw of them, .png or any that
             matplotlib writes. None: none.
         config (str, optional): Configuration of the pre-training. None: that
@@ -89,18 +89,18 @@ def neighbours(
         one: Any = Subset(view, [position]) if (
             position is not None) else ImageFiles(settings, [image])
 
-        def vectors(images: Any) -> Tuple[Tensor, Optional[Tensor]]:
-            progress(f'features of {len(images)} images')
-            return compute(
-                Embedder(settings, str(source.path), state), images, device,
-                batch_size, num_workers)
-
-        if bank is None or by == 'features':
-            rows = vectors(view)[0]
-            query = vectors(one)[0][0] if position is None else rows[position]
+        by_rows = bank is not None and by != 'features'
+        model = functools.partial(
+            Embedder, settings, str(source.path), state, rows=by_rows)
+        loading = (device, batch_size, num_workers)
+        rows = bank.features if by_rows else None
+        if rows is None:
+            progress(f'features of {len(view)} images')
+            rows = compute(model(), view, *loading)[0]
+        if position is not None:
+            query = rows[position]
         else:
-            rows = bank.features
-            query = vectors(one)[1][0] if position is None else rows[position]
+            query = compute(model(), one, *loading)[2 if by_rows else 0][0]
         found = [
             each.tolist() for each in most_similar(query, rows, k, position)
         ]

@@ -27,7 +27,7 @@ def draw_pictures(path: str, pictures: List[Tuple[str, np.ndarray]]) -> None:
     rows = -(-len(pictures) // columns)
     figure = Figure(
         figsize=(2 * columns, 2.3 * rows), layout='constrained')
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in axes:
         place.axis('off')
     for place, (title, image) in zip(axes, pictures):

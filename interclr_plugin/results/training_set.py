@@ -30,7 +30,7 @@ def training_view(config: Config,
     """
     dataset = DATASETS.build(copy.deepcopy(config.train_dataloader.dataset))
     view = centre_view(dataset, view_transforms(config))
-    if recorded not in (None, fingerprint(dataset)):
+    if recorded is not None and recorded != fingerprint(dataset):
         raise ValueError(
             'the images of train_dataloader.dataset, or their order, are '
             'others than those of the checkpoint. Run this where the data set '
