@@ -45,7 +45,7 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
     with get_local_path(str(path)) as local:
         try:
             checkpoint = _read(local)
-        except (OSError, ValueError):
+        except (FileNotFoundError, PermissionError, ValueError):
             raise
         except Exception as error:  # whatever the bytes of a file lead to
             raise ValueError(

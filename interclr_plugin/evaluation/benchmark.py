@@ -99,13 +99,16 @@ def read_config(path: str) -> Config:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no Python, or inherits from an unknown package.
+        ValueError: It is no configuration, or inherits from an unknown
+            package.
     """
     try:
         return Config.fromfile(str(path))
-    except (AssertionError, SyntaxError) as error:
-        # mmengine's, of a package that it does not know and of bad Python;
-        # neither names the file.
+    except FileNotFoundError:
+        raise
+    except (AssertionError, OSError, SyntaxError) as error:
+        # mmengine's, of a package that it does not know, another kind of file
+        # and bad Python; none names the file.
         raise ValueError(f'{path}: {error}') from error
 
 

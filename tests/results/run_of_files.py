@@ -30,6 +30,7 @@ def write_run(scope, folder, *, files=True, **options):
     work_dir.mkdir(parents=True)
     config = small_config(scope, work_dir, **options)
     config.train_dataloader.dataset.indices = NUM_IMAGES
+    config.model.inter_image.sampler.num_negatives = 8
     if files:
         _write_files(folder / 'images', folder / 'list.txt')
         pipeline = config.train_dataloader.dataset.pipeline
@@ -46,9 +47,12 @@ def write_run(scope, folder, *, files=True, **options):
     torch.manual_seed(0)
     model = build_model(config, scope)
     with torch.no_grad():
-        for each in (*model.parameters(), *model.buffers()):
-            if each.is_floating_point():  # statistics of batch norm, too
-                each.copy_(torch.rand_like(each) / 8 + .01)
+        # The momentum encoder is no longer the encoder.
+        for each in model.parameters():
+            each += torch.randn_like(each) / 20
+        for name, each in model.named_buffers():
+            if name.endswith('running_var'):
+                each += torch.rand_like(each)
     branch = model.inter_image
     branch.allocate(NUM_IMAGES, 0)
     branch.fill(torch.randn(NUM_IMAGES, WIDTH))
@@ -68,7 +72,7 @@ def write_run(scope, folder, *, files=True, **options):
 def _write_files(folder, listing):
     pixels = np.random.RandomState(0).randint(
         256, size=(NUM_IMAGES, 32, 32, 3)).astype(np.uint8)
-    names = [f'{place}/same name {i}.png' for place in 'ab'
+    names = [f'{place}/same-{i}.png' for place in 'ab'
              for i in range(10, 10 + NUM_IMAGES // 2)]
     for name, image in zip(names, pixels):
         path = folder / name
