@@ -79,19 +79,7 @@ def view_stages(
         stages: Sequence[Callable],
         transforms: Optional[Sequence[Union[dict, Callable]]] = None
 ) -> List[Union[dict, Callable]]:
-    """Make the stages of a test-time view out of those of a training.
-
-    Args:
-        stages (Sequence[Callable]): Of a training pipeline.
-        transforms (Sequence[dict | Callable], optional): As for
-            :func:`centre_view`.
-
-    Returns:
-        list: For mmengine's ``Compose``.
-
-    Raises:
-        ValueError: No crop size can be told.
-    """
+    """Give the stages of the view; arguments as for `centre_view`."""
     if transforms is None:
         before, augmenting, after = _split(list(stages))
         view = before + [ResizeCentreCrop(_crop_size(augmenting))]
@@ -199,6 +187,22 @@ def innermost_dataset(dataset: Any) -> BaseDataset:
             'allowed are one dataset derived from BaseDataset, RepeatDataset '
             'and ClassBalancedDataset. Change train_dataloader.dataset.')
     return dataset
+
+
+def view_size(stages: Sequence) -> int:
+    """Tell the size of the view from the transforms of a training.
+
+    Args:
+        stages (Sequence): Transforms of a pre-training pipeline.
+
+    Returns:
+        int: Edge of the centre crop, in pixels.
+
+    Raises:
+        ValueError: No square crop is among the augmentations.
+    """
+    _, augmenting, _ = _split(list(stages))
+    return _crop_size(augmenting)
 
 
 def _split(stages: List) -> Tuple[List, List, List]:
