@@ -139,6 +139,8 @@ def test_each_cluster_has_a_folder(run, way, tmp_path, capsys):
     found = sorted(path for path in (tmp_path / 'sorted').rglob('*')
                    if not path.is_dir())
     assert len(found) == NUM_IMAGES
+    with pytest.raises(FileExistsError, match='mine is there already'):
+        make_folders(table, str(mine), way)
     table = table.sort_values(['cluster', 'rank'])
     for path, row in zip(found, table.itertuples()):
         assert path.is_symlink() == (way == 'link')
