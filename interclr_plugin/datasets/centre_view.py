@@ -63,12 +63,7 @@ def centre_view(
     Source: docs/method.md 3.1.
     """
     dataset = innermost_dataset(dataset)
-    stages = list(dataset.pipeline.transforms)
-    if transforms is None:
-        before, _, after = _split(stages)
-        view = before + [ResizeCentreCrop(view_size(stages))]
-    else:
-        view, after = list(transforms), stages[-1:]
+    stages = view_stages(dataset.pipeline.transforms, transforms)
     copied = copy.copy(dataset)
     # Loaded before test_mode is set, since for some datasets that also
     # chooses the split (mmcls' CIFAR10).
@@ -76,8 +71,21 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = _Strict(view + [_as_only_view] + after)
+    copied.pipeline = _Strict(stages)
     return copied
+
+
+def view_stages(
+        stages: Sequence[Callable],
+        transforms: Optional[Sequence[Union[dict, Callable]]] = None
+) -> List[Union[dict, Callable]]:
+    """Give the stages of the view; arguments as for `centre_view`."""
+    if transforms is None:
+        before, augmenting, after = _split(list(stages))
+        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+    else:
+        view, after = list(transforms), list(stages[-1:])
+    return view + [_as_only_view] + after
 
 
 class _Strict(Compose):

@@ -48,7 +48,8 @@ def extract(dataset: Dataset,
         collate_fn=default_collate)
     rows = []
     device = next(model.parameters()).device
-    with _untouched_random_state(device), _eval_mode(model), torch.no_grad():
+    with _untouched_random_state(device), _eval_mode(
+            model), torch.no_grad(), _plain_errors():
         for batch in loader:
             rows.append(forward(batch).float())
             progress(len(rows[-1]) * dist.get_world_size())
@@ -70,6 +71,18 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in training.items():
             module.training = mode
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    # torch puts the traceback of a loader process into its error's message.
+    try:
+        yield
+    except ValueError as error:
+        _, traceback, message = str(error).rpartition('\nValueError: ')
+        if not traceback:
+            raise
+        raise ValueError(message.strip()) from error
 
 
 @contextmanager

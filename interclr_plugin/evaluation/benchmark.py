@@ -90,13 +90,13 @@ def evaluate(config: Union[str, Config],
 
 
 def require_pretraining(config: Config) -> None:
-    """Refuse a configuration that does not train.
+    """Refuse a configuration without a model or a training set.
 
     Args:
         config (Config): Any.
 
     Raises:
-        ValueError: It has no model or no training set.
+        ValueError: It lacks one of them.
     """
     lacks = [part for part in ('model', 'train_dataloader')
              if part not in config]

@@ -15,7 +15,7 @@ from ..evaluation.benchmark import (
     require_pretraining,
 )
 from ..evaluation.features import pool_features
-from ..report.run import Run
+from ..results.run import Run
 from ..upstream.tools import read_config
 
 # The layer that sees the colours, in a ResNet and in a vision transformer.
