@@ -65,7 +65,7 @@ def centre_view(
     dataset = innermost_dataset(dataset)
     stages = list(dataset.pipeline.transforms)
     if transforms is None:
-        before, augmenting, after = _split(stages)
+        before, augmenting, after = split_pipeline(stages)
         view = before + [ResizeCentreCrop(_crop_size(augmenting))]
     else:
         view, after = list(transforms), stages[-1:]
@@ -76,11 +76,11 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = _Strict(view + [_as_only_view] + after)
+    copied.pipeline = Strict(view + [_as_only_view] + after)
     return copied
 
 
-class _Strict(Compose):
+class Strict(Compose):
     """Name the image that a transform gives up, where Compose gives None."""
 
     def __call__(self, data: dict) -> dict:
@@ -181,7 +181,7 @@ def innermost_dataset(dataset: Any) -> BaseDataset:
     return dataset
 
 
-def _split(stages: List) -> Tuple[List, List, List]:
+def split_pipeline(stages: List) -> Tuple[List, List, List]:
     names = [type(stage).__name__ for stage in stages]
     if MULTI_VIEW in names:
         first = names.index(MULTI_VIEW)
