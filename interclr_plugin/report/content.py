@@ -14,10 +14,11 @@ from ..datasets.fingerprint import saved_fingerprint
 from ..evaluation import evaluate, extract_features
 from ..evaluation.benchmark import FrozenModel
 from ..monitors.measures import effective_rank
+from ..results.bank import read_bank
+from ..results.run import Checkpoint, Run
 from . import charts, facts, sections
-from .clusters import cluster_sizes, read_bank
+from .clusters import cluster_sizes
 from .pictures import Pictures
-from .run import Checkpoint, Run
 from .scalars import Scalars, read_scalars
 from .verdict import (
     Score,

@@ -8,7 +8,7 @@ from typing import Dict, List
 
 from mmengine.config import Config
 
-from .run import Run
+from ..results.run import Run
 
 # Distributions whose versions can change the numbers.
 _PACKAGES = ('interclr-plugin', 'torch', 'torchvision', 'numpy', 'mmengine',

@@ -7,8 +7,8 @@ from typing import Callable, Optional
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..results.run import Run
 from .content import Content
-from .run import Run
 
 GENERATOR = 'interclr_plugin.report'
 # In the head of every page, so that a later report may take its place.

@@ -1,17 +1,13 @@
 """Images of the training set, for people to look at."""
 import base64
-import copy
 import io
 from typing import Any, Optional
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS
 from PIL import Image
 
-from ..datasets.centre_view import centre_view
-from ..datasets.fingerprint import fingerprint
+from ..results.training_set import pixels, reads_bgr, training_view
 
 # Pixels along the longer edge, at most; smaller images stay as they are.
 LARGEST = 112
@@ -37,20 +33,8 @@ class Pictures:
     def __init__(self,
                  config: Config,
                  recorded: Optional[str] = None) -> None:
-        dataset = DATASETS.build(
-            copy.deepcopy(config.train_dataloader.dataset))
-        self.view = centre_view(dataset)
-        if recorded not in (None, fingerprint(dataset)):
-            raise ValueError(
-                'the images of train_dataloader.dataset, or their order, are '
-                'others than those of the checkpoint. Make the report where '
-                'the data set of the training is.')
-        # mmpretrain's configurations have it at the top.
-        preprocessor = config.model.get(
-            'data_preprocessor', config.get('data_preprocessor')) or {}
-        # Named so by mmselfsup and mmpretrain: images come as OpenCV reads.
-        self.is_bgr = bool(
-            preprocessor.get('bgr_to_rgb') or preprocessor.get('to_rgb'))
+        self.view = training_view(config, recorded)
+        self.is_bgr = reads_bgr(config)
         self.names = (self.view.metainfo or {}).get('classes')
         self.classes = self._read_classes()  # (N,) int, or None
 
@@ -102,14 +86,7 @@ class Pictures:
         Returns:
             ndarray: (H, W, 3) uint8, RGB.
         """
-        image = self.view[index]['inputs'][0]  # (3, H, W)
-        if image.dtype != torch.uint8:  # normalised by a transform
-            low, high = image.min(), image.max()
-            image = (image - low) / (high - low).clamp(min=1e-6) * 255
-        if self.is_bgr:
-            image = image.flip(0)
-        image = image.to(torch.uint8).permute(1, 2, 0)
-        return np.ascontiguousarray(image.expand(-1, -1, 3).numpy())
+        return pixels(self.view[index], self.is_bgr)
 
     def _read_classes(self) -> Optional[np.ndarray]:
         found = []

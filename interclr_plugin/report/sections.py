@@ -4,8 +4,9 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import torch
 
+from ..results.bank import Bank
 from . import charts, feature_map
-from .clusters import Bank, choose_clusters, choose_members
+from .clusters import choose_clusters, choose_members
 from .meanings import MEANINGS
 from .pairs import Pairs, choose_pairs, true_shares
 from .pictures import Pictures

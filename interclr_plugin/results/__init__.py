@@ -1,0 +1,1 @@
+"""What a training has found, to be used elsewhere."""
