@@ -45,7 +45,7 @@ def overview() -> str:
     """
     return '\n'.join([
         f'usage: {PROGRAM} COMMAND ...', '',
-        *(f'  {name:<10}{line}' for name, line in COMMANDS.items()), '',
+        *(f'  {name:<12}{line}' for name, line in COMMANDS.items()), '',
         f'{PROGRAM} COMMAND --help lists what a command takes.'
     ])
 

@@ -10,6 +10,9 @@ COMMANDS = {
     'propose': 'settings of the inter-image branch for a number of images',
     'evaluate': 'kNN and linear top-1 accuracy of frozen features',
     'report': 'one HTML page about a training: is it learning?',
+    'clusters': 'a table of which training image is in which cluster',
+    'embed': 'features and projections of images, new or of the training',
+    'neighbours': 'the training images that are most similar to an image',
     'publish': 'a small file of a checkpoint, to hand on',
     'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
 }

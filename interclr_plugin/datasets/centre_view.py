@@ -63,12 +63,7 @@ def centre_view(
     Source: docs/method.md 3.1.
     """
     dataset = innermost_dataset(dataset)
-    stages = list(dataset.pipeline.transforms)
-    if transforms is None:
-        before, augmenting, after = split_pipeline(stages)
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
-    else:
-        view, after = list(transforms), stages[-1:]
+    stages = view_stages(dataset.pipeline.transforms, transforms)
     copied = copy.copy(dataset)
     # Loaded before test_mode is set, since for some datasets that also
     # chooses the split (mmcls' CIFAR10).
@@ -76,8 +71,33 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = Strict(view + [_as_only_view] + after)
+    copied.pipeline = Strict(stages)
     return copied
+
+
+def view_stages(
+        stages: Sequence[Callable],
+        transforms: Optional[Sequence[Union[dict, Callable]]] = None
+) -> List[Union[dict, Callable]]:
+    """Make the stages of a test-time view out of those of a training.
+
+    Args:
+        stages (Sequence[Callable]): Of a training pipeline.
+        transforms (Sequence[dict | Callable], optional): As for
+            :func:`centre_view`.
+
+    Returns:
+        list: For mmengine's ``Compose``.
+
+    Raises:
+        ValueError: No crop size can be told.
+    """
+    if transforms is None:
+        before, augmenting, after = split_pipeline(list(stages))
+        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+    else:
+        view, after = list(transforms), list(stages[-1:])
+    return view + [_as_only_view] + after
 
 
 class Strict(Compose):

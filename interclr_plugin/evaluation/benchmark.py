@@ -61,12 +61,8 @@ def evaluate(config: Union[str, Config],
     Source: docs/method.md 9.1.
     """
     if not isinstance(config, Config):
-        config = Config.fromfile(config)
-    lacks = [part for part in ('model', 'train_dataloader')
-             if part not in config]
-    if lacks:
-        raise ValueError(f'the configuration has no {" and no ".join(lacks)}. '
-                         'Name that of a pre-training.')
+        config = read_config(config)
+    require_pretraining(config)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     train = config.train_dataloader.dataset
     test = test_set(config, test_options)
@@ -90,6 +86,43 @@ def evaluate(config: Union[str, Config],
         linear=linear_accuracy(*samples),
         num_train=len(samples[1]),
         num_test=len(samples[3]))
+
+
+def read_config(path: str) -> Config:
+    """Read a configuration.
+
+    Args:
+        path (str): File.
+
+    Returns:
+        Config: With all that it inherits.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no Python, or inherits from an unknown package.
+    """
+    try:
+        return Config.fromfile(str(path))
+    except (AssertionError, SyntaxError) as error:
+        # mmengine's, of a package that it does not know and of bad Python;
+        # neither names the file.
+        raise ValueError(f'{path}: {error}') from error
+
+
+def require_pretraining(config: Config) -> None:
+    """Refuse a configuration without a model or a training set.
+
+    Args:
+        config (Config): Any.
+
+    Raises:
+        ValueError: It lacks one of them.
+    """
+    lacks = [part for part in ('model', 'train_dataloader')
+             if part not in config]
+    if lacks:
+        raise ValueError(f'the configuration has no {" and no ".join(lacks)}. '
+                         'Name that of a pre-training.')
 
 
 class FrozenModel(nn.Module):

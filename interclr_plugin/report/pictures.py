@@ -7,7 +7,8 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from ..results.training_set import pixels, reads_bgr, training_view
+from ..results.pictures import pixels, reads_bgr
+from ..results.training_set import training_view
 
 # Pixels along the longer edge, at most; smaller images stay as they are.
 LARGEST = 112

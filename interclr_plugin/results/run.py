@@ -1,12 +1,13 @@
 """What a training has left in its work directory."""
 import re
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
 
-from mmengine.config import Config
+from ..checkpoints.whole_checkpoint import is_whole
+from ..evaluation.benchmark import read_config
 
 # As mmengine's CheckpointHook names them.
-_NAMES = re.compile(r'(epoch|iter)_(\d+)\.pth')
+CHECKPOINT_NAMES = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 
 class Checkpoint(NamedTuple):
@@ -21,20 +22,21 @@ class Run:
 
     Args:
         work_dir (str): As given to the training.
+        config (str, optional): Its configuration. None: that in the folder.
 
     Raises:
         FileNotFoundError: There is no such folder, or no checkpoint or no
             configuration in it.
     """
 
-    def __init__(self, work_dir: str) -> None:
+    def __init__(self, work_dir: str, config: Optional[str] = None) -> None:
         self.work_dir = Path(work_dir)
         if not self.work_dir.is_dir():
             raise FileNotFoundError(f'{work_dir} is not a folder. Name the '
                                     '--work-dir of a training.')
         self.checkpoints = self._find_checkpoints()
-        self.config_path = self._find_config()
-        self.config = Config.fromfile(str(self.config_path))
+        self.config_path = Path(config) if config else self._find_config()
+        self.config = read_config(str(self.config_path))
 
     @property
     def name(self) -> str:
@@ -45,6 +47,16 @@ class Run:
     def last(self) -> Checkpoint:
         """Checkpoint: The furthest one."""
         return self.checkpoints[-1]
+
+    @property
+    def last_whole(self) -> Checkpoint:
+        """Checkpoint: The furthest one that is not a part of one."""
+        for checkpoint in reversed(self.checkpoints):
+            if is_whole(checkpoint.path):
+                return checkpoint
+        raise ValueError(
+            f'{self.work_dir} holds no whole checkpoint: each was cut off '
+            'while it was written. Name another training.')
 
     @property
     def seed(self) -> int:
@@ -68,7 +80,7 @@ class Run:
     def _find_checkpoints(self) -> List[Checkpoint]:
         found = []
         for path in self.work_dir.glob('*.pth'):
-            match = _NAMES.fullmatch(path.name)
+            match = CHECKPOINT_NAMES.fullmatch(path.name)
             if match:
                 found.append(
                     Checkpoint(int(match.group(2)), match.group(1), path))

@@ -2,8 +2,6 @@
 import copy
 from typing import List, Optional, Sequence
 
-import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
@@ -68,38 +66,3 @@ def file_names(view: BaseDataset) -> List[str]:
         str(view.get_data_info(index).get('img_path', index))
         for index in range(len(view))
     ]
-
-
-def reads_bgr(config: Config) -> bool:
-    """Tell whether images come as OpenCV reads them, blue first.
-
-    Args:
-        config (Config): Of a pre-training.
-
-    Returns:
-        bool: As the preprocessor of either library says.
-    """
-    # mmpretrain's configurations have it at the top.
-    preprocessor = config.model.get('data_preprocessor',
-                                    config.get('data_preprocessor')) or {}
-    return bool(preprocessor.get('bgr_to_rgb') or preprocessor.get('to_rgb'))
-
-
-def pixels(item: dict, is_bgr: bool) -> np.ndarray:
-    """Show an image as the frozen network sees it.
-
-    Args:
-        item (dict): What a test-time view gives.
-        is_bgr (bool): Blue comes first.
-
-    Returns:
-        ndarray: (H, W, 3) uint8, RGB.
-    """
-    image = item['inputs'][0]  # (3, H, W)
-    if image.dtype != torch.uint8:  # normalised by a transform
-        low, high = image.min(), image.max()
-        image = (image - low) / (high - low).clamp(min=1e-6) * 255
-    if is_bgr:
-        image = image.flip(0)
-    image = image.to(torch.uint8).permute(1, 2, 0)
-    return np.ascontiguousarray(image.expand(-1, -1, 3).numpy())

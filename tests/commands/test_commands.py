@@ -22,7 +22,7 @@ def test_every_command_has_a_line_and_a_module(capsys):
     main(['--help'])
     said = capsys.readouterr().out
     for name, line in COMMANDS.items():
-        assert f'{name:<10}{line}' in said
+        assert f'{name:<12}{line}' in said
         with pytest.raises(SystemExit) as left:
             main([name, '--help'])
         assert left.value.code == 0
