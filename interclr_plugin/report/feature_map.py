@@ -2,8 +2,10 @@
 from typing import Callable, List, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from .charts import INK, Chart
+from .pictures import encode
 
 # Told apart by colour-blind eyes, on white and on black; a marker each
 # besides, and the name of the group where its points are.
@@ -13,6 +15,9 @@ REST = '#808080'
 SIZE = 340
 PERPLEXITY = 30
 LEAST = 10
+# Squares along an edge of the map of pictures, and pixels along one.
+CELLS = 22
+CELL = 40
 
 
 class Group(NamedTuple):
@@ -106,7 +111,7 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
                 axes.text(
                     x,
                     y,
-                    group.name[:12],
+                    group.name[:12].replace('$', r'\$'),
                     color='white',
                     fontsize=11,
                     weight='bold',
@@ -122,6 +127,34 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
         for spine in axes.spines.values():
             spine.set(visible=True, color=INK, linewidth=0.6)
     return chart.uri
+
+
+def draw_pictures(places: np.ndarray,
+                  picture: Callable[[int, int], Image.Image]) -> str:
+    """Draw a map of the images themselves, at most one to a square of it.
+
+    Args:
+        places (ndarray): (n, 2).
+        picture (Callable): Gives the image of a position on the map with so
+            many pixels along its edge.
+
+    Returns:
+        str: A data URI.
+    """
+    low, high = places.min(0), places.max(0)
+    scaled = (places - low) / (high - low).clip(1e-12) * CELLS  # 0 to CELLS
+    cells = np.minimum(scaled.astype(int), CELLS - 1)
+    off = np.abs(scaled - cells - 0.5).sum(1)  # from the square's middle
+    canvas = Image.new('RGBA', (CELLS * CELL, CELLS * CELL))
+    taken = set()
+    for place in np.argsort(off, kind='stable').tolist():
+        column, row = cells[place].tolist()
+        if (column, row) not in taken:
+            taken.add((column, row))
+            canvas.paste(
+                picture(place, CELL - 2),
+                (column * CELL + 1, (CELLS - 1 - row) * CELL + 1))
+    return encode(canvas)
 
 
 def draw_legend(group: Group) -> str:

@@ -58,15 +58,13 @@ def compare(one: Score, other: Score) -> Tuple[float, float]:
     return one.knn - other.knn, ERRORS * error
 
 
-def judge_scores(start: Score,
-                 run: Score,
-                 baseline: Optional[Score] = None) -> Verdict:
+def judge_scores(start: Score, run: Score, *others: Score) -> Verdict:
     """Judge by labels.
 
     Args:
         start (Score): Of the initial weights.
         run (Score): Of the last checkpoint.
-        baseline (Score, optional): Of another run's.
+        *others (Score): Of other runs'.
 
     Returns:
         Verdict: ``'unclear'`` where the difference from the start is within
@@ -84,8 +82,7 @@ def judge_scores(start: Score,
         f'The difference of {gain:+.3f} is {place} the noise of '
         f'{run.num_test} test images (±{noise:.3f}, two standard errors).'
     ]
-    if baseline is not None:
-        sentences.append(_against(run, baseline))
+    sentences += [_against(run, other) for other in others]
     return Verdict(answer, sentences)
 
 
@@ -203,20 +200,20 @@ def sign_of(name: str, points: List[Tuple[float, float]]) -> Sign:
     return Sign(name, float(before), float(after), change)
 
 
-def _against(run: Score, baseline: Score) -> str:
-    if run.num_test != baseline.num_test:
-        return (f'The baseline was measured on {baseline.num_test} test '
-                f'images, not {run.num_test}: the two cannot be compared.')
-    gain, noise = compare(run, baseline)
+def _against(run: Score, other: Score) -> str:
+    if run.num_test != other.num_test:
+        return (f'{other.name} was measured on {other.num_test} test images, '
+                f'not {run.num_test}: the two cannot be compared.')
+    gain, noise = compare(run, other)
     place = 'ahead of' if gain > 0 else 'behind'
-    start = (f'Against the baseline ({baseline.knn:.3f}) the difference is '
+    start = (f'Against {other.name} ({other.knn:.3f}) the difference is '
              f'{gain:+.3f}')
     if abs(gain) <= noise:
         return (f'{start}: within the noise (±{noise:.3f}), so these two runs '
                 'do not tell which is better.')
-    return (f'{start}, beyond the noise (±{noise:.3f}): it is {place} the '
-            'baseline. Seeds differ too: repeat both with others before '
-            'relying on it.')
+    return (f'{start}, beyond the noise (±{noise:.3f}): it is {place} that '
+            'run. Seeds differ too: repeat both with others before relying '
+            'on it.')
 
 
 def _standard_error(score: Score) -> float:

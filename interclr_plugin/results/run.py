@@ -60,6 +60,11 @@ class Run:
         return self.checkpoints[-1]
 
     @property
+    def whole_checkpoints(self) -> List[Checkpoint]:
+        """list[Checkpoint]: Those that are not a part of one."""
+        return [each for each in self.checkpoints if is_whole(each.path)]
+
+    @property
     def last_whole(self) -> Checkpoint:
         """Checkpoint: The furthest one that is not a part of one."""
         for checkpoint in reversed(self.checkpoints):
