@@ -6,7 +6,7 @@ import torch
 
 from ..results.bank import Bank, similarity_to_centroid
 from ..results.cluster_table import ranks
-from .clusters import choose_clusters
+from ..results.members import choose_clusters
 from .pictures import Pictures
 
 # So many clusters at most, each with so many images: this bounds the page.

@@ -11,10 +11,10 @@ from ..checkpoints import load_checkpoint, load_state_dict
 from ..datasets.fingerprint import saved_fingerprint
 from ..evaluation import evaluate
 from ..results.bank import read_bank
+from ..results.members import cluster_sizes
 from ..results.run import Checkpoint, Run
 from . import charts, facts, sections
 from .cluster_list import list_clusters
-from .clusters import cluster_sizes
 from .evidence import Features, compare_features
 from .labels import measure_with
 from .pictures import Pictures
@@ -66,13 +66,13 @@ class Content:
         scores = self._measure(runs) if knn else []
         found: List[Measured] = []
         for place, run in enumerate(runs):
-            self._features: Optional[Features] = None
-            rows = self._extract(run, self.last if place == 0 else run.last)
+            rows = self._extract(run, place == 0)
             found.append(
                 Measured(run, read_scalars(run.work_dir),
                          scores[place + 1] if len(scores) > place + 1 else
                          None,
-                         compare_features(*rows.values()) if rows else None))
+                         compare_features(*(list(rows.values()) * 2)[:2])
+                         if rows else None))
             if place == 0:
                 content = self._show(rows)
         self.progress('drawing')
@@ -158,18 +158,17 @@ class Content:
                      result['num_test'])
 
     def _extract(self, run: Run,
-                 last: Checkpoint) -> Dict[str, Dict[str, np.ndarray]]:
+                 untrained: bool) -> Dict[str, Dict[str, np.ndarray]]:
+        last = self.last if run is self.run else run.last
         with DefaultScope.overwrite_default_scope(
                 run.config.get('default_scope')), self._attempt(
                     f'Features of {run.name}'):
             features = Features(run.config, run.seed, self.loading,
                                 self.progress)
+            after = features.of(last.path)
+            rows = {'Initial weights': features.of(None)} if untrained else {}
             self.index = features.index
-            return {
-                'Initial weights': features.of(None),
-                f'{last.unit} {last.number}'.capitalize(): features.of(
-                    last.path)
-            }
+            return {**rows, f'{last.unit} {last.number}': after}
         return {}
 
     def _show(self, rows: Dict[str, Dict[str, np.ndarray]]) -> Dict[str, Any]:

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 
 from ..results.bank import Bank
+from ..results.members import choose_clusters, choose_members
 from . import charts, feature_map
-from .clusters import choose_clusters, choose_members
 from .meanings import MEANINGS
 from .pairs import Pairs, choose_pairs, true_shares
 from .pictures import Pictures
@@ -171,8 +171,9 @@ def sizes(history: Dict[int, List[int]],
 def _panel(name: str, scalars: Scalars,
            others: Dict[str, List[Tuple[float, float]]]) -> dict:
     points = scalars.curves[name]
-    # A point alone is no curve.
-    several = len({place for place, value in points
+    drawn = [points, *others.values()]
+    # One value, whether at one point or all along, is said in words.
+    several = len({value for each in drawn for _, value in each
                    if np.isfinite(value)}) > 1
     return dict(
         name=name,

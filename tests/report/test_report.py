@@ -18,10 +18,10 @@ from interclr_plugin.checkpoints import load_state_dict
 from interclr_plugin.datasets import Digits
 from interclr_plugin.evaluation import evaluate
 from interclr_plugin.report import write_report
-from interclr_plugin.report.clusters import choose_clusters, choose_members
 from interclr_plugin.report.pairs import choose_pairs, true_shares
 from interclr_plugin.report.pictures import Pictures
 from interclr_plugin.results.bank import read_bank
+from interclr_plugin.results.members import choose_clusters, choose_members
 from interclr_plugin.results.run import Run
 
 pytestmark = pytest.mark.slow
