@@ -174,8 +174,9 @@ def main() -> None:
             found = json.loads(kept.read_text())
             contradictions += {found['said'], found['labels']} == {'yes', 'no'}
             rows.append(_row(arm, seed, found))
-    print('| run | library | seed | verdict without labels | second view found '
-          '| distance of views | effective rank | kNN | labels say |')
+    print('| run | library | seed | verdict without labels '
+          '| second view found | distance of views | effective rank | kNN '
+          '| labels say |')
     print('| --- ' * 9 + '|')
     print('\n'.join(rows))
     same = sum('same' in row for row in rows)

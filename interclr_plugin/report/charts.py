@@ -85,6 +85,19 @@ class Chart:
         return data_uri('image/svg+xml', text.encode())
 
 
+def plain(text: str, most: int) -> str:
+    """Shorten text that is no formula, whatever is in it.
+
+    Args:
+        text (str): Such as a name of the user's.
+        most (int): Characters.
+
+    Returns:
+        str: For matplotlib, which takes what is between dollars for one.
+    """
+    return text[:most].encode(errors='replace').decode().replace('$', r'\$')
+
+
 def draw_curve(points: List[Tuple[float, float]],
                unit: str,
                others: Optional[Dict[str, List[Tuple[float, float]]]] = None
@@ -113,7 +126,7 @@ def draw_curve(points: List[Tuple[float, float]],
                 mean,
                 style,
                 color=colour,
-                label=name[:20].replace('$', r'\$'),
+                label=plain(name, 20),
                 marker='o' if len(place) < 15 else None,
                 markersize=4)
             axes.fill_between(
@@ -150,7 +163,7 @@ def draw_scores(scores: Sequence[Score]) -> str:
                 color=MAIN if main else OTHER,
                 capsize=4)
         axes.set_yticks([-place for place in range(len(scores))],
-                        [score.name[:24].replace('$', r'\$') for score in scores])
+                        [plain(score.name, 24) for score in scores])
         axes.set_ylim(0.5 - len(scores), 0.5)
         axes.set_xlabel('kNN top-1, ± two standard errors')
         axes.grid(False, axis='y')

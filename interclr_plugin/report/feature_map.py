@@ -4,7 +4,7 @@ from typing import Callable, List, NamedTuple
 import numpy as np
 from PIL import Image
 
-from .charts import INK, Chart
+from .charts import INK, Chart, plain
 from .pictures import encode
 
 # Told apart by colour-blind eyes, on white and on black; a marker each
@@ -111,7 +111,7 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
                 axes.text(
                     x,
                     y,
-                    group.name[:12].replace('$', r'\$'),
+                    plain(group.name, 12),
                     color='white',
                     fontsize=11,
                     weight='bold',
