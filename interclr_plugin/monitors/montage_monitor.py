@@ -25,7 +25,7 @@ _GAP = 2
 class MontageMonitor(Monitor):
     """Show members of clusters in every visualisation backend.
 
-    ``clusters/montage``, an image: a row for each of some clusters, at even
+    ``clusters_montage``, an image: a row for each of some clusters, at even
     steps from the largest to the smallest; in it the images nearest to the
     centroid, nearest first, in their test-time view. The local backend writes
     it as a file, TensorBoard, Weights & Biases and MLflow show it.
@@ -61,7 +61,7 @@ class MontageMonitor(Monitor):
                 branch: InterImageBranch) -> Dict[str, float]:
         if dist.is_main_process():
             runner.visualizer.add_image(
-                'clusters/montage',
+                'clusters_montage',
                 self._draw(runner, branch),
                 step=runner.iter + 1)
         return {}
