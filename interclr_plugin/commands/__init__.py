@@ -14,6 +14,7 @@ COMMANDS = {
     'embed': 'features and projections of images, new or of the training',
     'neighbours': 'the training images that are most similar to an image',
     'publish': 'a small file of a checkpoint, to hand on',
+    'export': 'a backbone for torchvision, timm, Hugging Face or ONNX',
     'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
 }
 

@@ -43,7 +43,8 @@ def main(words: List[str]) -> None:
     parser.add_argument('--device', help='cpu, cuda, ...; none: GPU if any')
     options = vars(parser.parse_args(words))
     out = options.pop('out')
-    config = read_config(options.pop('config'))
+    path = options.pop('config')
+    config = read_config(path)
     config.merge_from_dict(options.pop('cfg_options') or {})
     result = evaluate(config, **options)
     print(f"train images  {result['num_train']:>8}\n"

@@ -93,8 +93,8 @@ def view_stages(
         ValueError: No crop size can be told.
     """
     if transforms is None:
-        before, augmenting, after = split_pipeline(list(stages))
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+        before, _, after = split_pipeline(list(stages))
+        view = before + [ResizeCentreCrop(view_size(stages))]
     else:
         view, after = list(transforms), list(stages[-1:])
     return view + [_as_only_view] + after
@@ -199,6 +199,22 @@ def innermost_dataset(dataset: Any) -> BaseDataset:
             'allowed are one dataset derived from BaseDataset, RepeatDataset '
             'and ClassBalancedDataset. Change train_dataloader.dataset.')
     return dataset
+
+
+def view_size(stages: Sequence) -> int:
+    """Tell the size of the view from the transforms of a training.
+
+    Args:
+        stages (Sequence): Transforms of a pre-training pipeline.
+
+    Returns:
+        int: Edge of the centre crop, in pixels.
+
+    Raises:
+        ValueError: No square crop is among the augmentations.
+    """
+    _, augmenting, _ = split_pipeline(list(stages))
+    return _crop_size(augmenting)
 
 
 def split_pipeline(stages: List) -> Tuple[List, List, List]:

@@ -36,7 +36,7 @@ def evaluate(config: Union[str, Config],
     Args:
         config (str | Config): Of a pre-training, in either library; its
             ``default_scope`` is used whatever the scope of the caller.
-        checkpoint (str, optional): File or URL with ``backbone.*`` weights.
+        checkpoint (str, optional): File or URL with the backbone's weights.
             None: initial weights.
         test_options (dict, optional): Changes that make the test set out of
             the training set, in place of those in the configuration; keys
@@ -110,13 +110,13 @@ def read_config(path: str) -> Config:
 
 
 def require_pretraining(config: Config) -> None:
-    """Refuse a configuration without a model or a training set.
+    """Refuse a configuration that does not train.
 
     Args:
         config (Config): Any.
 
     Raises:
-        ValueError: It lacks one of them.
+        ValueError: It has no model or no training set.
     """
     lacks = [part for part in ('model', 'train_dataloader')
              if part not in config]
@@ -180,13 +180,25 @@ def test_set(config: Config, options: Optional[dict] = None) -> ConfigDict:
             'no test set is given. Add to the configuration what makes it out '
             "of the training set: evaluation = dict(test=dict(split='test')); "
             'or give --test-options split=test.')
-    inner = config.train_dataloader.dataset
-    while 'dataset' in inner:  # RepeatDataset and its like
-        inner = inner.dataset
+    inner = innermost_config(config.train_dataloader.dataset)
     # Config merges dotted keys and nested dicts as --cfg-options does.
     merged = Config(copy.deepcopy(inner.to_dict()))
     merged.merge_from_dict(options)
     return ConfigDict(merged.to_dict())
+
+
+def innermost_config(dataset: ConfigDict) -> ConfigDict:
+    """Look through RepeatDataset and its like.
+
+    Args:
+        dataset (ConfigDict): Of a training set.
+
+    Returns:
+        ConfigDict: Of the data set that has the images.
+    """
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
 
 
 def true_labels(view: Any) -> np.ndarray:

@@ -68,6 +68,7 @@ def place(features: np.ndarray, seed: int = 0) -> np.ndarray:
         ValueError: There are too few images, or all features are equal.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
     if len(features) < LEAST:
         raise ValueError(f'{len(features)} images are too few for a map: it '
                          f'needs {LEAST}.')
@@ -76,10 +77,12 @@ def place(features: np.ndarray, seed: int = 0) -> np.ndarray:
     if np.ptp(rows, axis=0).max() < 1e-6:
         raise ValueError('all images have the same feature, so that a map '
                          'shows one point.')
-    return TSNE(
-        perplexity=min(PERPLEXITY, (len(rows) - 1) / 3),
-        init='pca' if min(rows.shape) > 1 else 'random',
-        random_state=seed).fit_transform(rows.astype(np.float32))
+    # On a busy machine threads wait for each other, for minutes.
+    with threadpool_limits(1):
+        return TSNE(
+            perplexity=min(PERPLEXITY, (len(rows) - 1) / 3),
+            init='pca' if min(rows.shape) > 1 else 'random',
+            random_state=seed).fit_transform(rows.astype(np.float32))
 
 
 def draw_map(places: np.ndarray, groups: List[Group]) -> str:
