@@ -18,6 +18,8 @@ from mmengine.dataset import (
     RepeatDataset,
 )
 
+from .strict_pipeline import Strict
+
 MULTI_VIEW = 'MultiView'
 # Where a crop transform keeps its output size. In this order, because
 # `scale` is the share of the area in mmselfsup and torchvision, and the
@@ -98,21 +100,6 @@ def view_stages(
     else:
         view, after = list(transforms), list(stages[-1:])
     return view + [_as_only_view] + after
-
-
-class Strict(Compose):
-    """Name the image that a transform gives up, where Compose gives None."""
-
-    def __call__(self, data: dict) -> dict:
-        name = data.get('img_path', f"number {data.get('sample_idx')}")
-        results = super().__call__(data)
-        if results is None:
-            raise ValueError(
-                f'The image {name} cannot be read, and every image needs its '
-                'feature before training starts. Mend or remove it; or '
-                "cluster what the first epoch can read: custom_hooks=[dict("
-                "type='MemoryBankHook', first_clustering='bank')].")
-        return results
 
 
 def to_model_inputs(model: torch.nn.Module, batch: dict) -> torch.Tensor:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .centre_view import Strict, innermost_dataset, split_pipeline
+from .centre_view import innermost_dataset, split_pipeline
+from .strict_pipeline import Strict
 
 
 class RandomView(Dataset):
