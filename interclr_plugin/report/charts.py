@@ -35,7 +35,8 @@ _SETTINGS = {
     'axes.spines.right': False,
     'axes.grid': True,
     'axes.axisbelow': True,
-    'grid.color': '#8080802e',
+    'grid.color': '#808080',
+    'grid.alpha': 0.3,  # that of the colour is not looked at
     'grid.linewidth': 0.6,
     'legend.frameon': False,
     'legend.fontsize': 11,

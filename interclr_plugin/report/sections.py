@@ -12,7 +12,7 @@ from .pairs import Pairs, choose_pairs, true_shares
 from .pictures import Pictures
 from .scalars import Scalars, group_names
 
-CLUSTERS = 9
+CLUSTERS = 12
 MEMBERS = 6
 QUERIES = 6
 COMPANY = 6
