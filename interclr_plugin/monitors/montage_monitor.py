@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch import nn
 
+from ..arguments import check_least
 from ..datasets import centre_view
 from ..inter_image import InterImageBranch
 from ..results.bank import similarity_to_centroid
@@ -15,7 +16,7 @@ from ..results.cluster_table import ranks
 from ..results.members import choose_clusters
 from ..results.pictures import pixels, reads_bgr
 from ..results.training_set import view_transforms
-from .monitor import Monitor, check_least
+from .monitor import Monitor
 
 # Pixels between pictures.
 _GAP = 2
@@ -52,7 +53,7 @@ class MontageMonitor(Monitor):
         super().__init__(interval=interval)
         for name, value in (('clusters', clusters), ('members', members),
                             ('size', size)):
-            check_least(self, name, value, 1)
+            check_least(name, value, 1, "dict(type='MontageMonitor', {})")
         self.clusters = clusters
         self.members = members
         self.size = size
