@@ -1,4 +1,4 @@
-"""Size of the report, and processor time to build it, by number of images.
+"""Size of the report and processor time to build it, by number of images.
 
     python benchmarks/report_size.py --images 2000 20000
 
