@@ -16,7 +16,7 @@ from ..evaluation.benchmark import (
     require_pretraining,
 )
 from ..evaluation.features import pool_features
-from ..report.run import Run
+from ..results.run import Run
 
 # The layer that sees the colours, in a ResNet and in a vision transformer.
 _FIRST = 'conv1.weight', 'patch_embed.projection.weight'

@@ -26,7 +26,7 @@ _GAP = 2
 class MontageMonitor(Monitor):
     """Show members of clusters in every visualisation backend.
 
-    ``clusters_montage``, an image: a row for each of some clusters, at even
+    ``clusters_montage.png``, an image: a row for each of some clusters, at even
     steps from the largest to the smallest; in it the images nearest to the
     centroid, nearest first, in their test-time view. The local backend writes
     it as a file, TensorBoard, Weights & Biases and MLflow show it.
@@ -61,8 +61,10 @@ class MontageMonitor(Monitor):
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
         if dist.is_main_process():
+            # MLflow takes the kind of the file from the name's end; a slash
+            # would be a folder that the local backend does not make.
             runner.visualizer.add_image(
-                'clusters_montage',
+                'clusters_montage.png',
                 self._draw(runner, branch),
                 step=runner.iter + 1)
         return {}

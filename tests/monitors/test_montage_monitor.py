@@ -37,10 +37,10 @@ def test_tensorboard_and_a_file_show_the_nearest_members(tmp_path):
     runner.train()
     folder, = tmp_path.glob('*/vis_data')
     events = event_accumulator.EventAccumulator(str(folder)).Reload()
-    assert [each.step for each in events.Images('clusters_montage')] == [6, 12]
+    assert [each.step for each in events.Images('clusters_montage.png')] == [6, 12]
     assert len(events.Scalars('change_ratio')) == 12
     shown = np.asarray(
-        Image.open(folder / 'vis_image' / 'clusters_montage_12.png'))
+        Image.open(folder / 'vis_image' / 'clusters_montage.png_12.png'))
     assert shown.shape == (4 * 34, 3 * 34, 3)
     # A loop over the checkpoint's rows gives the same pictures.
     state = load_state_dict(str(tmp_path / 'epoch_2.pth'))
