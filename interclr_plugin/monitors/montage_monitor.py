@@ -26,8 +26,8 @@ _GAP = 2
 class MontageMonitor(Monitor):
     """Show members of clusters in every visualisation backend.
 
-    ``clusters_montage.png``, an image: a row for each of some clusters, at even
-    steps from the largest to the smallest; in it the images nearest to the
+    ``clusters_montage.png``, an image: a row for each of some clusters, at
+    even steps from the largest to the smallest; in it the images nearest to the
     centroid, nearest first, in their test-time view. The local backend writes
     it as a file, TensorBoard, Weights & Biases and MLflow show it.
 

@@ -37,7 +37,8 @@ def test_tensorboard_and_a_file_show_the_nearest_members(tmp_path):
     runner.train()
     folder, = tmp_path.glob('*/vis_data')
     events = event_accumulator.EventAccumulator(str(folder)).Reload()
-    assert [each.step for each in events.Images('clusters_montage.png')] == [6, 12]
+    shown = events.Images('clusters_montage.png')
+    assert [each.step for each in shown] == [6, 12]
     assert len(events.Scalars('change_ratio')) == 12
     shown = np.asarray(
         Image.open(folder / 'vis_image' / 'clusters_montage.png_12.png'))
