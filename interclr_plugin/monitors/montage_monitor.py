@@ -27,9 +27,9 @@ class MontageMonitor(Monitor):
     """Show members of clusters in every visualisation backend.
 
     ``clusters_montage.png``, an image: a row for each of some clusters, at
-    even steps from the largest to the smallest; in it the images nearest to the
-    centroid, nearest first, in their test-time view. The local backend writes
-    it as a file, TensorBoard, Weights & Biases and MLflow show it.
+    even steps from the largest to the smallest; in it the images nearest to
+    the centroid, nearest first, in their test-time view. The local backend
+    writes it as a file, TensorBoard, Weights & Biases and MLflow show it.
 
     Args:
         interval (int): Epochs between two pictures; the last epoch has one
