@@ -493,7 +493,7 @@ MUTATIONS = [
          'part[:, 1].mean(), part[:, 1].mean()',
          'report/test_report_numbers.py::test_long_curves_keep_their_range'),
     _top("the report's nearest members are the farthest",
-         'report/clusters.py',
+         'results/members.py',
          'order = torch.argsort(similarity, descending=True, stable=True)',
          'order = torch.argsort(similarity, stable=True)',
          'report/test_report.py::test_the_members_shown_are_those_of_a_loop'),

@@ -18,6 +18,8 @@ from mmengine.dataset import (
     RepeatDataset,
 )
 
+from .strict_pipeline import Strict
+
 MULTI_VIEW = 'MultiView'
 # Where a crop transform keeps its output size. In this order, because
 # `scale` is the share of the area in mmselfsup and torchvision, and the
@@ -71,7 +73,7 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = _Strict(stages)
+    copied.pipeline = Strict(stages)
     return copied
 
 
@@ -81,26 +83,11 @@ def view_stages(
 ) -> List[Union[dict, Callable]]:
     """Give the stages of the view; arguments as for `centre_view`."""
     if transforms is None:
-        before, augmenting, after = _split(list(stages))
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+        before, _, after = split_pipeline(list(stages))
+        view = before + [ResizeCentreCrop(view_size(stages))]
     else:
         view, after = list(transforms), list(stages[-1:])
     return view + [_as_only_view] + after
-
-
-class _Strict(Compose):
-    """Name the image that a transform gives up, where Compose gives None."""
-
-    def __call__(self, data: dict) -> dict:
-        name = data.get('img_path', f"number {data.get('sample_idx')}")
-        results = super().__call__(data)
-        if results is None:
-            raise ValueError(
-                f'The image {name} cannot be read, and every image needs its '
-                'feature before training starts. Mend or remove it; or '
-                "cluster what the first epoch can read: custom_hooks=[dict("
-                "type='MemoryBankHook', first_clustering='bank')].")
-        return results
 
 
 def to_model_inputs(model: torch.nn.Module, batch: dict) -> torch.Tensor:
@@ -201,11 +188,11 @@ def view_size(stages: Sequence) -> int:
     Raises:
         ValueError: No square crop is among the augmentations.
     """
-    _, augmenting, _ = _split(list(stages))
+    _, augmenting, _ = split_pipeline(list(stages))
     return _crop_size(augmenting)
 
 
-def _split(stages: List) -> Tuple[List, List, List]:
+def split_pipeline(stages: List) -> Tuple[List, List, List]:
     names = [type(stage).__name__ for stage in stages]
     if MULTI_VIEW in names:
         first = names.index(MULTI_VIEW)

@@ -7,7 +7,7 @@ judges; :mod:`.clusters` and :mod:`.pairs` choose images, which
 :mod:`.pictures` encodes; :mod:`.charts` draws; :mod:`.content` gathers it
 all; :mod:`.page` fills page.html.
 """
-from .clusters import cluster_sizes
+from ..results.members import cluster_sizes
 from .page import write_report
 from .scalars import read_scalars
 

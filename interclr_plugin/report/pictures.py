@@ -1,17 +1,22 @@
 """Images of the training set, for people to look at."""
 import base64
 import io
-from typing import Any, Optional
+import os
+from pathlib import Path
+from typing import Any, Optional, Sequence
 
 import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
 from ..results.pictures import pixels, reads_bgr
-from ..results.training_set import training_view
+from ..results.training_set import file_names, training_view
+from .labels import read_labels
 
 # Pixels along the longer edge, at most; smaller images stay as they are.
-LARGEST = 112
+LARGEST = 160
+# Pixels along an image of a strip.
+STRIP_EDGE = 40
 # Up to this size a PNG is about as small as a JPEG, and exact.
 _EXACT = 64
 
@@ -25,19 +30,26 @@ class Pictures:
         config (Config): Of a pre-training, in either library.
         recorded (str, optional): The checkpoint's fingerprint of its images.
             None: not checked.
+        labels (str, optional): Where the true classes come from, as for
+            :func:`~.labels.read_labels`. None: from the data set.
 
     Raises:
         ValueError: The images, or their order, are others than those of the
-            checkpoint.
+            checkpoint; or one has no class in ``labels``.
     """
 
     def __init__(self,
                  config: Config,
-                 recorded: Optional[str] = None) -> None:
+                 recorded: Optional[str] = None,
+                 labels: Optional[str] = None) -> None:
         self.view = training_view(config, recorded)
         self.is_bgr = reads_bgr(config)
-        self.names = (self.view.metainfo or {}).get('classes')
-        self.classes = self._read_classes()  # (N,) int, or None
+        if labels is None:
+            self.names = (self.view.metainfo or {}).get('classes')
+            self.classes = self._read_classes()  # (N,) int, or None
+        else:
+            self.classes, self.names = read_labels(labels,
+                                                   file_names(self.view))
 
     def __len__(self) -> int:
         return len(self.view)
@@ -61,6 +73,26 @@ class Pictures:
             return str(self.names[number])
         return str(number)
 
+    def file(self, index: int) -> Optional[str]:
+        """Name the file of an image, from the data set's folder on.
+
+        Args:
+            index (int): Position in the training set.
+
+        Returns:
+            str, optional: None where the data set holds no files. Bytes that
+            are no text stand as in Python, ``\\udcff``.
+        """
+        path = self.view.get_data_info(index).get('img_path')
+        if path is None:
+            return None
+        root = os.path.join(getattr(self.view, 'data_root', None) or '', '')
+        path = str(path)
+        if root and path.startswith(root):
+            path = path[len(root):]
+        path = path.replace(str(Path.home()) + os.sep, '~/')
+        return path.encode(errors='backslashreplace').decode()
+
     def uri(self, index: int) -> str:
         """Encode an image, small, for the page itself.
 
@@ -72,11 +104,36 @@ class Pictures:
         """
         picture = Image.fromarray(self.pixels(index))
         picture.thumbnail((LARGEST, LARGEST))
-        kind = 'png' if max(picture.size) <= _EXACT else 'jpeg'
-        buffer = io.BytesIO()
-        picture.save(buffer, format=kind, **dict(
-            png=dict(optimize=True), jpeg=dict(quality=85))[kind])
-        return data_uri(f'image/{kind}', buffer.getvalue())
+        return encode(picture)
+
+    def strip(self, indices: Sequence[int]) -> str:
+        """Encode some images side by side, as one small picture.
+
+        Args:
+            indices (Sequence[int]): One or more positions.
+
+        Returns:
+            str: A data URI.
+        """
+        picture = Image.new('RGB', (len(indices) * STRIP_EDGE, STRIP_EDGE),
+                            'white')
+        for place, index in enumerate(indices):
+            picture.paste(self.square(index, STRIP_EDGE - 2),
+                          (place * STRIP_EDGE + 1, 1))
+        return encode(picture)
+
+    def square(self, index: int, edge: int) -> Image.Image:
+        """Show an image in a square.
+
+        Args:
+            index (int): Position in the training set.
+            edge (int): Pixels.
+
+        Returns:
+            Image: RGB.
+        """
+        return Image.fromarray(self.pixels(index)).resize(
+            (edge, edge), Image.BILINEAR)
 
     def pixels(self, index: int) -> np.ndarray:
         """Show an image as the frozen network sees it.
@@ -96,6 +153,26 @@ class Pictures:
             if found[-1] is None:
                 return None
         return np.asarray(found)
+
+
+def encode(picture: Image.Image) -> str:
+    """Put a picture into an address.
+
+    Args:
+        picture (Image): RGB, or RGBA, which becomes a WebP.
+
+    Returns:
+        str: A data URI.
+    """
+    kind = 'png' if max(picture.size) <= _EXACT else 'jpeg'
+    if picture.mode == 'RGBA':
+        kind = 'webp'
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **dict(
+        png=dict(optimize=True),
+        jpeg=dict(quality=80),
+        webp=dict(quality=80))[kind])
+    return data_uri(f'image/{kind}', buffer.getvalue())
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -1,10 +1,13 @@
 """What a training has left in its work directory."""
 import re
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
+
+from mmengine.config import Config
 
 from ..checkpoints.whole_checkpoint import is_whole
 from ..evaluation.benchmark import read_config
+from .plain_config import read_plain_config
 
 # As mmengine's CheckpointHook names them.
 CHECKPOINT_NAMES = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -23,20 +26,28 @@ class Run:
     Args:
         work_dir (str): As given to the training.
         config (str, optional): Its configuration. None: that in the folder.
+        trust (bool): Run the newest ``*.py`` of the folder. Otherwise that is
+            read which the Runner has written, as data alone.
 
     Raises:
         FileNotFoundError: There is no such folder, or no checkpoint or no
             configuration in it.
+        ValueError: The configuration could run code, and is not trusted.
     """
 
-    def __init__(self, work_dir: str, config: Optional[str] = None) -> None:
+    def __init__(self,
+                 work_dir: str,
+                 config: Optional[str] = None,
+                 trust: bool = False) -> None:
         self.work_dir = Path(work_dir)
         if not self.work_dir.is_dir():
             raise FileNotFoundError(f'{work_dir} is not a folder. Name the '
                                     '--work-dir of a training.')
         self.checkpoints = self._find_checkpoints()
-        self.config_path = Path(config) if config else self._find_config()
-        self.config = read_config(str(self.config_path))
+        if config:
+            self.config_path, self.config = Path(config), read_config(config)
+        else:
+            self.config_path, self.config = self._find_config(trust)
 
     @property
     def name(self) -> str:
@@ -47,6 +58,11 @@ class Run:
     def last(self) -> Checkpoint:
         """Checkpoint: The furthest one."""
         return self.checkpoints[-1]
+
+    @property
+    def whole_checkpoints(self) -> List[Checkpoint]:
+        """list[Checkpoint]: Those that are not a part of one."""
+        return [each for each in self.checkpoints if is_whole(each.path)]
 
     @property
     def last_whole(self) -> Checkpoint:
@@ -93,7 +109,7 @@ class Run:
         newest = max(found, key=lambda each: each.path.stat().st_mtime)
         return sorted(each for each in found if each.unit == newest.unit)
 
-    def _find_config(self) -> Path:
+    def _find_config(self, trust: bool) -> Tuple[Path, Config]:
         # The Runner writes the configuration that it used, at each start.
         found = list(self.work_dir.glob('*.py')) or list(
             self.work_dir.glob('*/vis_data/config.py'))
@@ -102,4 +118,19 @@ class Run:
                 f'{self.work_dir} holds no configuration: looked for *.py and '
                 '*/vis_data/config.py, which the Runner writes. Put the '
                 'configuration of the training there.')
-        return max(found, key=lambda path: path.stat().st_mtime)
+        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        if trust:
+            return found[0], read_config(str(found[0]))
+        reasons = []
+        for path in found:
+            try:
+                config = read_plain_config(str(path))
+            except ValueError as error:
+                reasons.append(str(error))
+                continue
+            if 'model' in config:
+                return path, config
+            reasons.append(f'{path} has no model.')
+        raise ValueError(
+            f'{" ".join(reasons)} It is not run: where you trust the folder, '
+            'add --trust to `report`, or --config FILE to another command.')

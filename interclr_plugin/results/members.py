@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..results.bank import Bank, read_bank
+from .bank import Bank, read_bank
 
 
 class Members(NamedTuple):
