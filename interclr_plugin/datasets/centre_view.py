@@ -11,12 +11,11 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import mmcv
 import numpy as np
 import torch
-from mmengine.dataset import (
-    BaseDataset,
-    ClassBalancedDataset,
-    Compose,
-    RepeatDataset,
-)
+from mmengine.dataset import BaseDataset, ConcatDataset
+
+from .image_files import shown
+from .image_pipeline import ADVICE, ImagePipeline
+from .positions import image_parts, joined
 
 MULTI_VIEW = 'MultiView'
 # Where a crop transform keeps its output size. In this order, because
@@ -33,7 +32,7 @@ PASS_TRANSFORMS = (
 def centre_view(
         dataset: Any,
         transforms: Optional[Sequence[Union[dict, Callable]]] = None
-) -> BaseDataset:
+) -> Union[BaseDataset, ConcatDataset]:
     """Copy of a training set that gives one unaugmented view per image.
 
     The copy shares the images' annotations with the original, which stays as
@@ -44,7 +43,8 @@ def centre_view(
 
     Args:
         dataset (BaseDataset): Training set of either library, or a
-            ``RepeatDataset`` or ``ClassBalancedDataset`` around one.
+            ``ConcatDataset``, ``RepeatDataset`` or ``ClassBalancedDataset``
+            around such sets.
         transforms (Sequence[dict | Callable], optional): What stands in for
             everything ahead of the packing transform, loading included;
             configurations are built in the scope in use. None: the
@@ -54,7 +54,7 @@ def centre_view(
             edge of 8/7 S pixels.
 
     Returns:
-        BaseDataset: The view, of one entry per image.
+        BaseDataset | ConcatDataset: The view, of one entry per image.
 
     Raises:
         ValueError: No image order can be told from the dataset's class, or
@@ -62,7 +62,12 @@ def centre_view(
 
     Source: docs/method.md 3.1.
     """
-    dataset = innermost_dataset(dataset)
+    return joined([_view(part, transforms) for part in image_parts(dataset)])
+
+
+def _view(dataset: BaseDataset,
+          transforms: Optional[Sequence[Union[dict, Callable]]]
+          ) -> BaseDataset:
     stages = list(dataset.pipeline.transforms)
     if transforms is None:
         before, augmenting, after = _split(stages)
@@ -80,18 +85,16 @@ def centre_view(
     return copied
 
 
-class _Strict(Compose):
-    """Name the image that a transform gives up, where Compose gives None."""
+class _Strict(ImagePipeline):
+    """Name the image that a transform gives up, where others give None."""
 
     def __call__(self, data: dict) -> dict:
         name = data.get('img_path', f"number {data.get('sample_idx')}")
         results = super().__call__(data)
         if results is None:
             raise ValueError(
-                f'The image {name} cannot be read, and every image needs its '
-                'feature before training starts. Mend or remove it; or '
-                "cluster what the first epoch can read: custom_hooks=[dict("
-                "type='MemoryBankHook', first_clustering='bank')].")
+                f'The image {shown(name)} cannot be used: a transform gives '
+                f'nothing for it, and every image needs a feature. {ADVICE}')
         return results
 
 
@@ -166,19 +169,6 @@ def _as_only_view(results: dict) -> dict:
     if not isinstance(results['img'], list):
         results['img'] = [results['img']]
     return results
-
-
-def innermost_dataset(dataset: Any) -> BaseDataset:
-    while isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
-        dataset = dataset.dataset
-    # In a ConcatDataset sample_idx starts anew in each part, and a KFold or
-    # Subset has some images of its inner dataset only.
-    if not isinstance(getattr(dataset, 'pipeline', None), Compose):
-        raise ValueError(
-            f'{type(dataset).__name__} has no position per image of its own: '
-            'allowed are one dataset derived from BaseDataset, RepeatDataset '
-            'and ClassBalancedDataset. Change train_dataloader.dataset.')
-    return dataset
 
 
 def _split(stages: List) -> Tuple[List, List, List]:

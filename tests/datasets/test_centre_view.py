@@ -188,7 +188,7 @@ def test_a_broken_image_stops_instead_of_becoming_another(scope):
     dataset = Digits(pipeline=[lose_number_3, *config])
     assert dataset[3] is not None  # training takes any other
     view = centre_view(dataset)
-    with pytest.raises(ValueError, match='image number 3 cannot be read'):
+    with pytest.raises(ValueError, match='image number 3 cannot be used'):
         view[3]
 
 
@@ -213,16 +213,30 @@ def test_wrappers_give_each_image_once_in_order(scope, wrap):
             inner.get_data_info(index)['img'])
 
 
-def test_what_has_no_single_order_is_refused(scope):
-    """Without it features of two parts would share the same positions."""
+def test_joined_sets_are_one_list(scope):
+    """Without it images of two parts could get each other's features."""
     parts = [
-        Digits(split=split, pipeline=digits_pipeline(scope, [crop(scope, 32)]))
+        Digits(
+            split=split,
+            indices=7,
+            metainfo=dict(split=split),
+            pipeline=digits_pipeline(scope, [crop(scope, 32)]))
         for split in ('train', 'test')
     ]
-    with pytest.raises(ValueError, match='ConcatDataset.*train_dataloader'):
-        centre_view(ConcatDataset(parts))
+    both = ConcatDataset(parts, ignore_keys=['split'])
+    view = centre_view(RepeatDataset(dict(type=lambda: both), times=2))
+    assert len(view) == 14
+    for index in range(14):
+        assert np.array_equal(
+            view[index]['inputs'][0].permute(1, 2, 0).numpy(),
+            parts[index // 7].get_data_info(index % 7)['img'])
+
+
+def test_what_has_no_single_order_is_refused(scope):
+    """Without it a part of a set could have the positions of the whole."""
+    whole = Digits(pipeline=digits_pipeline(scope, [crop(scope, 32)]))
     with pytest.raises(ValueError, match='Subset.*train_dataloader'):
-        centre_view(torch.utils.data.Subset(parts[0], [1, 2]))
+        centre_view(torch.utils.data.Subset(whole, [1, 2]))
 
 
 def test_one_view_without_multi_view(scope, images):
