@@ -24,6 +24,8 @@ MULTI_VIEW = 'MultiView'
 SIZE_ATTRIBUTES = ('crop_size', 'size', 'scale')
 # 256 pixels for a crop of 224, the usual test-time resize.
 RESIZE_RATIO = 8 / 7
+# Times the shorter edge, of an image that is resized.
+_LONGEST = 8
 PASS_TRANSFORMS = (
     'Pass what comes ahead of the packing transform: transforms=['
     "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(224, 224))].")
@@ -153,6 +155,14 @@ class ResizeCentreCrop:
                 f'{PASS_TRANSFORMS}')
         height, width = image.shape[:2]
         shorter = min(height, width)
+        # Of a strip only the middle: its other pixels are cropped anyway, and
+        # enlarged they could fill the memory.
+        for axis, edge in enumerate((height, width)):
+            if edge > _LONGEST * shorter:
+                start = (edge - _LONGEST * shorter) // 2
+                image = image.take(
+                    range(start, start + _LONGEST * shorter), axis)
+        height, width = image.shape[:2]
         if shorter != self.size:
             ratio = round(self.size * RESIZE_RATIO) / shorter
             height, width = round(height * ratio), round(width * ratio)

@@ -212,12 +212,15 @@ def shown(name: str) -> str:
     """Write a file's name so that it can be printed.
 
     Args:
-        name (str): Possibly with bytes that are no UTF-8.
+        name (str): Possibly with line breaks or bytes that are no UTF-8.
 
     Returns:
-        str: With ``\\x..`` for each of them.
+        str: With an escape such as ``\\xff`` for each of them.
     """
-    return os.fsencode(name).decode('utf-8', 'backslashreplace')
+    text = os.fsencode(name).decode('utf-8', 'backslashreplace')
+    return ''.join(
+        letter if letter.isprintable() else
+        letter.encode('unicode_escape').decode() for letter in text)
 
 
 def _check_below(folder: str, max_pixels: int,
