@@ -54,15 +54,15 @@ def _write(path, kind, random):
         image.convert(found[0] if found else 'RGB').save(path)
 
 
-def write_bad(folder):
-    """Write one file of each kind that cannot be used.
+def write_bad(folder, below='bad'):
+    """Write one file of each kind that cannot be used into ``below``.
 
     Returns:
         dict[str, str]: By name below the folder, a part of what is to be
         said of it.
     """
     random = np.random.default_rng(1)
-    bad = os.path.join(folder, 'bad')
+    bad = os.path.join(folder, below)
     os.makedirs(bad)
     whole = os.path.join(folder, 'whole.')
     for kind in ('jpg', 'png', 'bmp'):
@@ -93,4 +93,4 @@ def write_bad(folder):
         'up': 'loop', 'round': 'a link', 'pipe.jpg': 'pipe',
         'two\nlines.png': 'line break', 'large.png': '500 x 600'
     }
-    return {f'bad/{name}': reason for name, reason in said.items()}
+    return {f'{below}/{name}': reason for name, reason in said.items()}
