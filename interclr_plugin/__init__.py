@@ -18,10 +18,10 @@ A batch's way through it::
     monitors, alarms                             monitors/
 
 Around it: ``checkpoints`` reads and writes files of weights, ``evaluation``
-scores frozen features, ``report`` shows a run, ``commands`` are what a shell
-starts, ``upstream`` mends other packages. Imports point one way: commands,
-report; hooks, monitors; evaluation, algorithms; inter_image, datasets;
-checkpoints, distributed.
+scores frozen features, ``report`` shows a run, ``recipes`` make configurations
+for a folder, ``commands`` are what a shell starts, ``upstream`` mends other
+packages. Imports point one way: commands, report, recipes; hooks, monitors;
+evaluation, algorithms; inter_image, datasets; checkpoints, distributed.
 """
 from .requirement import require_mmengine
 
