@@ -5,8 +5,8 @@ from typing import List
 
 from ..datasets.image_files import MAX_PIXELS, shown
 from ..recipes import write_recipe
-from ..recipes.configurations import ALGORITHMS, READY
 from ..recipes.files import UNUSABLE, command
+from ..recipes.pretraining import ALGORITHMS, READY
 from ..upstream.tools import LIBRARIES
 from . import new_parser
 

@@ -7,13 +7,8 @@ from typing import Dict, List, NamedTuple, Optional
 from mmengine.config import Config
 
 from ..datasets.image_files import MAX_PIXELS, shown
-from .configurations import (
-    ALGORITHMS,
-    READY,
-    classification,
-    pretraining,
-    recipe_size,
-)
+from .classification import classification
+from .pretraining import ALGORITHMS, READY, pretraining, recipe_size
 from .survey import Survey, hold_out, survey
 from .text import commented
 
@@ -166,7 +161,12 @@ def _evaluations(out: Path, folder: str, found: Survey, pretrained: Config,
             f'  {command(out / name, kind)}',
             f'  {command(out / name, kind, _mim(config))} --gpus 1', '',
             f'{len(train):,} images train, {len(test):,} test: {held}.'
-        ], dict(checkpoint='Of pretrain.py, after its last epoch.'))
+        ], dict(
+            checkpoint='Of pretrain.py, after its last epoch.',
+            **dict(
+                linear=dict(lr='Adam, because the scale of the features '
+                            'depends on images and epochs.'),
+                finetune=dict(lr_mult='The new head learns faster.'))[kind]))
     return texts
 
 

@@ -1,4 +1,5 @@
 """Which batch, learning rate, queue and epochs suit a number of images."""
+import os
 from typing import NamedTuple
 
 # Steps of an epoch, where there are images enough for a batch of full size.
@@ -53,6 +54,15 @@ def propose_sizes(num_images: int, *, batch_size: int, lr: float,
         epochs=int(epochs),
         # On digits ten epochs of it did harm (benchmarks/README.md).
         warmup_epochs=0)
+
+
+def workers() -> int:
+    """Choose a number of loading processes.
+
+    Returns:
+        int: One a core, at most 8.
+    """
+    return min(8, os.cpu_count() or 1)
 
 
 def _power_of_two(most: float) -> int:

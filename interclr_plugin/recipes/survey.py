@@ -93,11 +93,11 @@ def hold_out(names: List[str]) -> Tuple[List[str], List[str]]:
     for name in names:
         of = name.split('/')[0]
         seen[of] += 1
-        if seen[of] % HELD_OUT == 0 or seen[of] == total[of] < HELD_OUT > 1 \
-                and total[of] > 1:
+        last_of_few = 1 < seen[of] == total[of] < HELD_OUT
+        if last_of_few or seen[of] % HELD_OUT == 0:
             test.add(name)
-    return [name for name in names if name not in test], sorted(
-        test, key=names.index)
+    return ([name for name in names if name not in test],
+            [name for name in names if name in test])
 
 
 def _below(prefix: str, names: Dict[str, int]) -> List[str]:

@@ -1,4 +1,4 @@
-"""How a configuration is written with a comment on what matters in it."""
+"""How a configuration is written: whole, with comments on what matters."""
 import re
 import textwrap
 from typing import Dict, List
@@ -11,6 +11,10 @@ _ORDER = ('default_scope', 'custom_imports', 'model', 'data_preprocessor',
           'param_scheduler', 'train_cfg', 'custom_hooks', 'val_dataloader',
           'val_cfg', 'val_evaluator', 'test_dataloader', 'test_cfg',
           'test_evaluator')
+# Variables that the stock files only build their own lines from.
+_SCAFFOLD = ('dataset_type', 'data_root', 'pipeline', 'train_pipeline',
+             'test_pipeline', 'view_pipeline', 'optimizer', 'view_pipeline1',
+             'view_pipeline2', 'auto_scale_lr', 'bgr_mean', 'bgr_std')
 _WIDTH = 79
 
 
@@ -40,6 +44,35 @@ def commented(config: Config, about: List[str],
         lines.append(line)
     head = [part for line in about for part in _comment(line, '')]
     return ('\n'.join([*head, *lines]) + '\n').encode()
+
+
+def plain(config: Config) -> Config:
+    """Leave out what is only of use in files that others inherit from.
+
+    Args:
+        config (Config): With all that it inherited.
+
+    Returns:
+        Config: Of the same training.
+    """
+    kept = {
+        name: value
+        for name, value in config._cfg_dict.to_dict().items()
+        if name not in _SCAFFOLD
+    }
+    return Config(_without_scope(kept, config.default_scope))
+
+
+def _without_scope(value, scope):
+    if isinstance(value, dict):
+        return {
+            name: _without_scope(item, scope)
+            for name, item in value.items()
+            if not (name == '_scope_' and item == scope)
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_without_scope(item, scope) for item in value)
+    return value
 
 
 def _sets(line: str, name: str) -> bool:
