@@ -5,7 +5,7 @@ from typing import List
 
 from ..datasets.image_files import MAX_PIXELS, shown
 from ..recipes import write_recipe
-from ..recipes.files import UNUSABLE, command
+from ..recipes.files import PRETRAIN, UNUSABLE, Recipe, command
 from ..recipes.pretraining import ALGORITHMS, READY
 from ..upstream.tools import LIBRARIES
 from . import new_parser
@@ -67,8 +67,9 @@ def main(words: List[str]) -> None:
     print(_report(recipe))
 
 
-def _report(recipe) -> str:
+def _report(recipe: Recipe) -> str:
     found, config = recipe.found, recipe.pretrained
+    out = recipe.written[0].parent
     lines = [
         f'{len(found.names):,} images to train on, shorter edge {found.edge} '
         f'pixels (median), {len(found.classes) or "no"} class folders.'
@@ -81,9 +82,8 @@ def _report(recipe) -> str:
         lines.append(f'{sum(found.others.values()):,} files with another '
                      f'extension are passed over: {kinds}')
     if found.faults:
-        where = recipe.written[0].parent / UNUSABLE
         lines.append(f'{len(found.faults):,} cannot be used, listed in '
-                     f'{shown(str(where))}:')
+                     f'{shown(str(out / UNUSABLE))}:')
         named = sorted(found.faults.items())
         lines += [f'  {shown(name)}: {fault}'
                   for name, fault in named[:_MOST_NAMED]]
@@ -101,5 +101,5 @@ def _report(recipe) -> str:
         f'{name} {value:,g}' for name, value in sizes.items() if value))
     lines.append('Written: ' + ', '.join(
         shown(str(path)) for path in recipe.written))
-    start = command(recipe.written[1], 'run')
-    return '\n'.join([*lines, f'Next: {start}'])
+    lines.append(f'Next: {command(out / PRETRAIN, "run")}')
+    return '\n'.join(lines)

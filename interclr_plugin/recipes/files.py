@@ -234,8 +234,8 @@ def _comments(found: Survey, config: Config) -> Dict[str, str]:
         'inter_image':
         'The branch: docs/components.md has all of its options.',
         'evaluation':
-        'What `interclr evaluate` changes in the data set to get the test '
-        'set.' if config.evaluation else
+        'What the command `evaluate` changes in the data set to get the '
+        'test set.' if config.evaluation else
         'No test folder was found: linear.py holds images out.'
         if found.classes else 'There are no classes to evaluate with.',
     }
