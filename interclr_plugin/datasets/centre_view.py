@@ -72,8 +72,8 @@ def _view(dataset: BaseDataset,
           ) -> BaseDataset:
     stages = list(dataset.pipeline.transforms)
     if transforms is None:
-        before, augmenting, after = _split(stages)
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+        before, _, after = _split(stages)
+        view = before + [ResizeCentreCrop(view_size(stages))]
     else:
         view, after = list(transforms), stages[-1:]
     copied = copy.copy(dataset)
@@ -179,6 +179,22 @@ def _as_only_view(results: dict) -> dict:
     if not isinstance(results['img'], list):
         results['img'] = [results['img']]
     return results
+
+
+def view_size(stages: Sequence) -> int:
+    """Tell the size of the view from the transforms of a training.
+
+    Args:
+        stages (Sequence): Transforms of a pre-training pipeline.
+
+    Returns:
+        int: Edge of the centre crop, in pixels.
+
+    Raises:
+        ValueError: No square crop is among the augmentations.
+    """
+    _, augmenting, _ = _split(list(stages))
+    return _crop_size(augmenting)
 
 
 def _split(stages: List) -> Tuple[List, List, List]:

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 
 from .image_pipeline import ImagePipeline
-from .positions import image_parts, innermost_dataset
+from .positions import image_parts
 
 # The packing transforms of mmselfsup and mmpretrain.
 _PACKERS = ('PackSelfSupInputs', 'PackInputs')
@@ -32,19 +32,6 @@ def turn_on_sample_index(dataset: Any, logger: Logger) -> None:
             first=first,
             skip_bad=getattr(part.pipeline, 'skip_bad', False))
         first += len(part)
-
-
-def num_distinct_images(dataset: Any) -> int:
-    """Count the images that ``sample_idx`` tells apart.
-
-    Args:
-        dataset (BaseDataset): A training set, possibly one that repeats
-            or joins others.
-
-    Returns:
-        int: N.
-    """
-    return len(innermost_dataset(dataset))
 
 
 def _keep_sample_index(part: BaseDataset, logger: Logger) -> None:

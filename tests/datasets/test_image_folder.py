@@ -88,8 +88,10 @@ def test_what_must_not_be_read_is_named(tmp_path):
         folder / 'closed.png')
     for path in (folder / 'closed', folder / 'closed.png'):
         path.chmod(0)
-    for path in (folder, *list(folder.parents)[:3]):
-        path.chmod(0o755)
+    for path in (folder, *folder.parents):
+        if path.owner() == 'root' and path.name.startswith(
+                ('images', 'test_', 'pytest-', 'popen-')):
+            path.chmod(0o755)
     run = subprocess.run([sys.executable, '-c', NO_RIGHT, str(folder)],
                          capture_output=True, text=True)
     assert "'closed': 'a folder: Permission denied'" in run.stdout, run.stderr
@@ -247,7 +249,7 @@ def test_joined_folders_are_one_bank(one_scope, tmp_path):
     turned = ConcatDataset(joined.datasets[::-1])
     assert fingerprint(turned) != fingerprint(joined)
     model = runner.model
-    fill(model, runner)
+    fill(model, runner, None, 256)
     expected = [
         extract(
             centre_view(part), model,
