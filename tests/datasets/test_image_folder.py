@@ -2,6 +2,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,20 +82,21 @@ print(check_image(sys.argv[1] + '/closed.png'))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason='needs to become nobody')
-def test_what_must_not_be_read_is_named(tmp_path):
+def test_what_must_not_be_read_is_named():
     """Without it a file without permission could end in a traceback."""
-    folder = tmp_path / 'images'
-    write_images(folder / 'closed', 1, 8)
-    Image.fromarray(pixels(np.random.default_rng(0))).save(
-        folder / 'closed.png')
-    for path in (folder / 'closed', folder / 'closed.png'):
-        path.chmod(0)
-    for path in (folder, *folder.parents):
-        if path.owner() == 'root' and path.name.startswith(
-                ('images', 'test_', 'pytest-', 'popen-')):
-            path.chmod(0o755)
-    run = subprocess.run([sys.executable, '-c', NO_RIGHT, str(folder)],
-                         capture_output=True, text=True)
+    # Not below pytest's folder, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        folder = Path(place, 'images')
+        write_images(folder / 'closed', 1, 8)
+        Image.fromarray(pixels(np.random.default_rng(0))).save(
+            folder / 'closed.png')
+        for path in (folder / 'closed', folder / 'closed.png'):
+            path.chmod(0)
+        run = subprocess.run(
+            [sys.executable, '-c', NO_RIGHT, str(folder)],
+            capture_output=True,
+            text=True)
     assert "'closed': 'a folder: Permission denied'" in run.stdout, run.stderr
     assert 'not readable: Permission denied' in run.stdout
 
