@@ -5,6 +5,7 @@ import argparse
 PROGRAM = 'python -m interclr_plugin'
 # By name, which is also the name of the command's module.
 COMMANDS = {
+    'init': 'check a folder of images, and write what trains on it',
     'train': "run the train.py of the configuration's library",
     'test': "run the test.py of the configuration's library",
     'propose': 'settings of the inter-image branch for a number of images',

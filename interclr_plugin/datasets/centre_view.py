@@ -11,13 +11,9 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import mmcv
 import numpy as np
 import torch
-from mmengine.dataset import (
-    BaseDataset,
-    ClassBalancedDataset,
-    Compose,
-    RepeatDataset,
-)
+from mmengine.dataset import BaseDataset, ConcatDataset
 
+from .positions import image_parts, joined
 from .strict_pipeline import Strict
 
 MULTI_VIEW = 'MultiView'
@@ -27,6 +23,8 @@ MULTI_VIEW = 'MultiView'
 SIZE_ATTRIBUTES = ('crop_size', 'size', 'scale')
 # 256 pixels for a crop of 224, the usual test-time resize.
 RESIZE_RATIO = 8 / 7
+# Times the shorter edge, of an image that is resized.
+_LONGEST = 8
 PASS_TRANSFORMS = (
     'Pass what comes ahead of the packing transform: transforms=['
     "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(224, 224))].")
@@ -35,7 +33,7 @@ PASS_TRANSFORMS = (
 def centre_view(
         dataset: Any,
         transforms: Optional[Sequence[Union[dict, Callable]]] = None
-) -> BaseDataset:
+) -> Union[BaseDataset, ConcatDataset]:
     """Copy of a training set that gives one unaugmented view per image.
 
     The copy shares the images' annotations with the original, which stays as
@@ -46,7 +44,8 @@ def centre_view(
 
     Args:
         dataset (BaseDataset): Training set of either library, or a
-            ``RepeatDataset`` or ``ClassBalancedDataset`` around one.
+            ``ConcatDataset``, ``RepeatDataset`` or ``ClassBalancedDataset``
+            around such sets.
         transforms (Sequence[dict | Callable], optional): What stands in for
             everything ahead of the packing transform, loading included;
             configurations are built in the scope in use. None: the
@@ -56,7 +55,7 @@ def centre_view(
             edge of 8/7 S pixels.
 
     Returns:
-        BaseDataset: The view, of one entry per image.
+        BaseDataset | ConcatDataset: The view, of one entry per image.
 
     Raises:
         ValueError: No image order can be told from the dataset's class, or
@@ -64,7 +63,12 @@ def centre_view(
 
     Source: docs/method.md 3.1.
     """
-    dataset = innermost_dataset(dataset)
+    return joined([_view(part, transforms) for part in image_parts(dataset)])
+
+
+def _view(dataset: BaseDataset,
+          transforms: Optional[Sequence[Union[dict, Callable]]]
+          ) -> BaseDataset:
     stages = view_stages(dataset.pipeline.transforms, transforms)
     copied = copy.copy(dataset)
     # Loaded before test_mode is set, since for some datasets that also
@@ -145,6 +149,14 @@ class ResizeCentreCrop:
                 f'{PASS_TRANSFORMS}')
         height, width = image.shape[:2]
         shorter = min(height, width)
+        # Of a strip only the middle: its other pixels are cropped anyway, and
+        # enlarged they could fill the memory.
+        for axis, edge in enumerate((height, width)):
+            if edge > _LONGEST * shorter:
+                start = (edge - _LONGEST * shorter) // 2
+                image = image.take(
+                    range(start, start + _LONGEST * shorter), axis)
+        height, width = image.shape[:2]
         if shorter != self.size:
             ratio = round(self.size * RESIZE_RATIO) / shorter
             height, width = round(height * ratio), round(width * ratio)
@@ -161,19 +173,6 @@ def _as_only_view(results: dict) -> dict:
     if not isinstance(results['img'], list):
         results['img'] = [results['img']]
     return results
-
-
-def innermost_dataset(dataset: Any) -> BaseDataset:
-    while isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
-        dataset = dataset.dataset
-    # In a ConcatDataset sample_idx starts anew in each part, and a KFold or
-    # Subset has some images of its inner dataset only.
-    if not isinstance(getattr(dataset, 'pipeline', None), Compose):
-        raise ValueError(
-            f'{type(dataset).__name__} has no position per image of its own: '
-            'allowed are one dataset derived from BaseDataset, RepeatDataset '
-            'and ClassBalancedDataset. Change train_dataloader.dataset.')
-    return dataset
 
 
 def view_size(stages: Sequence) -> int:

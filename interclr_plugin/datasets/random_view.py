@@ -5,9 +5,11 @@ from typing import Any, Sequence
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
-from .centre_view import innermost_dataset, split_pipeline
+from .centre_view import split_pipeline
+from .positions import image_parts, joined
 from .strict_pipeline import Strict
 
 
@@ -22,8 +24,8 @@ class RandomView(Dataset):
     :func:`~interclr_plugin.datasets.extraction.extract`, which puts them back.
 
     Args:
-        dataset (BaseDataset): Training set of either library, or a
-            ``RepeatDataset`` or ``ClassBalancedDataset`` around one.
+        dataset (BaseDataset): Training set of either library, or one that
+            repeats or joins such sets.
         index (Sequence[int]): (n,) positions of the images.
         draw (int): Which views, 0 or more: another number, other views.
 
@@ -32,16 +34,7 @@ class RandomView(Dataset):
     """
 
     def __init__(self, dataset: Any, index: Sequence[int], draw: int) -> None:
-        dataset = innermost_dataset(dataset)
-        before, augmenting, after = split_pipeline(
-            list(dataset.pipeline.transforms))
-        self._view = copy.copy(dataset)
-        # As for the centre view: loaded first, and an image that cannot be
-        # read must not become another.
-        self._view.full_init()
-        self._view.test_mode = True
-        self._view.pipeline = Strict(before + augmenting + [_first_view] +
-                                     after)
+        self._view = joined([_view(part) for part in image_parts(dataset)])
         self._index = index
         self._draw = draw
 
@@ -56,6 +49,18 @@ class RandomView(Dataset):
         np.random.seed(number)
         torch.manual_seed(number)
         return self._view[position]
+
+
+def _view(dataset: BaseDataset) -> BaseDataset:
+    before, augmenting, after = split_pipeline(
+        list(dataset.pipeline.transforms))
+    view = copy.copy(dataset)
+    # As for the centre view: loaded first, and an image that cannot be read
+    # must not become another.
+    view.full_init()
+    view.test_mode = True
+    view.pipeline = Strict(before + augmenting + [_first_view] + after)
+    return view
 
 
 def _first_view(results: dict) -> dict:

@@ -1,17 +1,16 @@
-"""A pipeline that names the image it cannot give."""
-from mmengine.dataset import Compose
+"""A pipeline that gives every image, or names the one it cannot give."""
+from .image_files import shown
+from .image_pipeline import ADVICE, ImagePipeline
 
 
-class Strict(Compose):
-    """Name the image that a transform gives up, where Compose gives None."""
+class Strict(ImagePipeline):
+    """Name the image that a transform gives up, where others give None."""
 
     def __call__(self, data: dict) -> dict:
         name = data.get('img_path', f"number {data.get('sample_idx')}")
         results = super().__call__(data)
         if results is None:
             raise ValueError(
-                f'The image {name} cannot be read, and every image needs its '
-                'feature before training starts. Mend or remove it; or '
-                "cluster what the first epoch can read: custom_hooks=[dict("
-                "type='MemoryBankHook', first_clustering='bank')].")
+                f'The image {shown(name)} cannot be used: a transform gives '
+                f'nothing for it, and every image needs a feature. {ADVICE}')
         return results

@@ -9,8 +9,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from ..arguments import check_known, check_least
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
-from ..datasets.centre_view import innermost_dataset
 from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
+from ..datasets.positions import innermost_dataset
 from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ..arguments import check_least
-from ..datasets.centre_view import innermost_dataset
+from ..datasets.positions import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
