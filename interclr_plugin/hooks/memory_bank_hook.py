@@ -93,6 +93,7 @@ class MemoryBankHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave out a bank of another run; note whose images it has."""
         if runner._resume:
+            bank_resume.require_all_weights(runner, checkpoint)
             self._restored = saved_fingerprint(checkpoint)
             return
         state = checkpoint['state_dict']

@@ -15,6 +15,7 @@ def mend() -> None:
     mmselfsup.mend_locations()
     mmengine.allow_resume()
     mmengine.refuse_pickles()
+    mmengine.write_whole_files()
     mmengine.mend_find_loader()
     mmcv.mend_find_loader()
     mmcv.mend_hue()
