@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.distributed as torch_dist
 from libraries import INSTALLED
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from small_run import runner_of
 
@@ -19,7 +20,10 @@ PROCESSES.set_forkserver_preload(['resumed_run', *INSTALLED])
 
 
 class Stop(Hook):
-    """End this process at a step, as the kernel or a user would."""
+    """End this process at a step, as the kernel or a user would.
+
+    With the name of a signal the last process and its loaders get that.
+    """
     priority = 'VERY_LOW'
 
     def __init__(self, step, kind):
@@ -29,6 +33,12 @@ class Stop(Hook):
         if runner.iter == self.step:
             if self.kind == 'kill':
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.kind.startswith('SIG'):
+                if get_rank() == get_world_size() - 1:
+                    for process in multiprocessing.active_children():
+                        os.kill(process.pid, signal.Signals[self.kind])
+                    os.kill(os.getpid(), signal.Signals[self.kind])
+                return
             raise KeyboardInterrupt
 
 

@@ -12,6 +12,8 @@ from mmengine.fileio import FileClient, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, find_latest_checkpoint
 
+# What PreemptionHook writes.
+PREEMPTED = 'preempted.pth'
 _NOT_WHOLE = (
     '{} is not a whole checkpoint: it is missing, was cut off while it was '
     'written, was damaged later, or is another kind of file. Name another '
@@ -124,8 +126,7 @@ def _files(runner: Runner) -> Iterator[Tuple[float, int, str]]:
         if not backend.isdir(folder):
             continue
         for name in backend.list_dir_or_file(folder, list_dir=False):
-            # PreemptionHook writes iter_*.pth.
-            if fnmatch(name, pattern) or fnmatch(name, 'iter_*.pth'):
+            if fnmatch(name, pattern) or name == PREEMPTED:
                 path = backend.join_path(folder, name)
                 local = Path(path)
                 yield (local.stat().st_mtime if local.is_file() else 0.,

@@ -2,6 +2,7 @@
 import functools
 import inspect
 import pickle
+import signal
 from itertools import islice
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -209,6 +210,10 @@ class _WorkerStart:
         self.states: Optional[List[Optional[dict]]] = None
 
     def __call__(self, worker_id: int) -> None:
+        # A cluster or Ctrl-C tells all processes of a run to end. These end
+        # with the process that reads from them, which may save first.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         if self.stock is not None:
             self.stock(worker_id)
         if self.states and self.states[worker_id] is not None:
