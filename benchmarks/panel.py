@@ -8,7 +8,8 @@ A cell is a set, an arm and a seed; its result is a small file below
 ``benchmarks/panel/``, from which any machine goes on. Several calls may run
 at once: a cell is locked while it is trained, and one that was killed goes
 on from its last epochs. Cells score the validation folds alone; test images
-are looked at by ``--confirm`` and nothing else.
+are looked at by ``--confirm`` and nothing else. ``--full`` is the size for a
+GPU: all images, the full width, 200 epochs.
 """
 import argparse
 import copy
@@ -30,7 +31,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
-from panel_sets import SETS, groups_of
+from panel_sets import SETS, groups_of, pixels, prepare
 from prepared_views import draw_views, use_views, views_folder
 from studies import PANEL_ARMS
 from study import FOLDS, configuration, interval, mean
@@ -59,7 +60,14 @@ def main(arguments: Optional[List[str]] = None) -> None:
         '--seeds', type=int, nargs='+', default=CHOOSING_SEEDS)
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/panel'))
-    parser.add_argument('--results', type=Path, default=RESULTS)
+    parser.add_argument(
+        '--results', type=Path, help='panel/ or panel-full/ beside this file')
+    parser.add_argument(
+        '--full', action='store_true',
+        help='all images at the size that the set has, the full width, 200 '
+        'epochs, views drawn while training: for a GPU')
+    parser.add_argument(
+        '--workers', type=int, default=4, help='that draw the views of --full')
     parser.add_argument(
         '--confirm', action='store_true',
         help='score the test images too: for the one recipe that was chosen')
@@ -70,6 +78,11 @@ def main(arguments: Optional[List[str]] = None) -> None:
         '--table', action='store_true', help='of what is there, and no more')
     parser.add_argument('--baseline', default='MoCo v2')
     options = parser.parse_args(arguments)
+    if options.full:
+        options.work_dir = options.work_dir.with_name(
+            f'{options.work_dir.name}-full')
+    options.results = options.results or RESULTS.with_name(
+        'panel-full' if options.full else 'panel')
     unknown = set(options.arms) - set(PANEL_ARMS)
     if unknown:
         parser.error(f'no arm {sorted(unknown)}; there are '
@@ -93,7 +106,8 @@ class Cell:
     def __init__(self, name: str, arm: str, seed: int,
                  options: argparse.Namespace, changes: dict) -> None:
         self.name, self.arm, self.seed = name, arm, seed
-        self.confirm = options.confirm
+        self.confirm, self.full = options.confirm, options.full
+        self.workers = options.workers
         self.changes = changes
         slug = re.sub(r'[^a-z0-9.]+', '-', arm.lower())
         self.result = options.results / name / slug / f'{seed}.json'
@@ -119,12 +133,19 @@ class Cell:
         })
         if not digits:
             train = config.train_dataloader.dataset
+            views = train.pipeline[1]
+            views.transforms[0][0].size = pixels(self.name, self.full)
             config.train_dataloader.dataset = dict(
                 type='PanelImages',
                 name=self.name,
-                pipeline=[train.pipeline[1],
-                          dict(type='PackSelfSupInputs')])
+                **(dict(full=True) if self.full else {}),
+                pipeline=[views, dict(type='PackSelfSupInputs')])
             config.evaluation.test = dict(split='test')
+            config.model.inter_image = propose(
+                len(groups_of(self.name, self.full)))
+        if self.full:
+            config.train_dataloader.num_workers = self.workers
+        elif not digits:
             config.merge_from_dict({
                 'train_cfg.max_epochs': 30,
                 'param_scheduler.0.T_max': 30,
@@ -134,9 +155,12 @@ class Cell:
                 'model.backbone.base_channels': 16,
                 'model.backbone.stem_channels': 16,
                 'model.neck.in_channels': 128,
-                'model.inter_image': propose(num_images(self.name)),
             })
         config.merge_from_dict(PANEL_ARMS[self.arm])
+        labels = config.model.inter_image.get('labels', {})
+        if labels.get('type') == 'TrueClasses':
+            labels.pop('min_cluster_size', None)
+            config.model.inter_image.num_clusters = num_classes(self)
         for part, kind in (('sampler', 'NeighbourSampler'),
                            ('labels', 'WhitenedKMeans')):
             part = config.model.inter_image.get(part, {})
@@ -146,8 +170,11 @@ class Cell:
         return config
 
 
-def num_images(name: str) -> int:
-    return len(groups_of(name))
+def num_classes(cell: Cell) -> int:
+    if cell.name == 'digits':
+        return 10
+    with np.load(prepare(cell.name, cell.full)) as arrays:
+        return int(arrays['train_classes'].max()) + 1
 
 
 def run(cell: Cell) -> None:
@@ -168,16 +195,11 @@ def run(cell: Cell) -> None:
 
 def train(cell: Cell) -> None:
     version = commit()
-    torch.set_num_threads(1)
     logging.disable(logging.INFO)
     config = cell.config()
-    views = views_folder(config, cell.seed, cell.views)
-    cell.views.mkdir(parents=True, exist_ok=True)
-    with open(f'{views}.lock', 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another cell may be drawing them
-        if not views.exists():
-            draw_views(config, cell.seed, views)
-    use_views(config, views)
+    if not cell.full:
+        torch.set_num_threads(1)
+        prepare_views(cell, config)
     epochs = config.train_cfg.max_epochs
     config.work_dir = str(cell.folder)
     config.experiment_name = str(cell.folder)
@@ -206,6 +228,16 @@ def train(cell: Cell) -> None:
                 **scores,
                 **clock.summary()),
             indent=1) + '\n')
+
+
+def prepare_views(cell: Cell, config: Config) -> None:
+    views = views_folder(config, cell.seed, cell.views)
+    cell.views.mkdir(parents=True, exist_ok=True)
+    with open(f'{views}.lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another cell may be drawing them
+        if not views.exists():
+            draw_views(config, cell.seed, views)
+    use_views(config, views)
 
 
 def commit() -> str:
@@ -284,7 +316,8 @@ def features_of(config: Config, checkpoint: str, **changes) -> tuple:
     dataset = copy.deepcopy(config.train_dataloader.dataset.to_dict())
     dataset.update(changes)
     view = centre_view(DATASETS.build(dataset))
-    return extract_features(model, view, device='cpu'), true_labels(view)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    return extract_features(model, view, device=device), true_labels(view)
 
 
 def score(cell: Cell, checkpoint: str) -> Dict[str, float]:
@@ -295,7 +328,7 @@ def score(cell: Cell, checkpoint: str) -> Dict[str, float]:
         fold = np.arange(len(classes)) % FOLDS
     else:
         # What shows one object stays together.
-        fold = groups_of(cell.name)[:len(classes)] % FOLDS
+        fold = groups_of(cell.name, cell.full)[:len(classes)] % FOLDS
     parts = [(features[fold != i], classes[fold != i], features[fold == i],
               classes[fold == i]) for i in range(FOLDS)]
     scores = {

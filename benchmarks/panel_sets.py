@@ -1,4 +1,5 @@
-"""Six image sets as arrays of 32 x 32 pixels, at most 10,000 to train on.
+"""Six image sets as arrays: 32 x 32 pixels and at most 10,000 to train on, or
+all images at the size that the set has.
 
 Images are never part of this repository: they come from folders of JPEG files
 below ``data/`` (``SET/train/CLASS/*.jpg``), Debian's package
@@ -27,20 +28,28 @@ FOLDERS = {
     'gtsrb': ('gtsrb32', True),
 }
 SETS = (*FOLDERS, 'fashion', 'digits')
+# Pixels of the full size; the other sets have no more than SIZE.
+FULL_SIZES = {'imagenette': 64, 'bloodcells': 64}
 
 
-def prepare(name: str) -> Path:
+def pixels(name: str, full: bool = False) -> int:
+    return FULL_SIZES.get(name, SIZE) if full else SIZE
+
+
+def prepare(name: str, full: bool = False) -> Path:
     """Write a set's arrays, once.
 
     Args:
         name (str): One of ``SETS`` but digits, which need no preparation.
+        full (bool): All images, at the size that the set has.
 
     Returns:
-        Path: Of an .npz file: ``train`` and ``test`` (n, 32, 32, 3) uint8,
+        Path: Of an .npz file: ``train`` and ``test`` (n, S, S, 3) uint8,
         BGR; ``train_classes`` and ``test_classes`` (n,); ``train_groups``
         (n,), equal where one object was photographed several times.
     """
-    path = DATA / 'panel' / f'{name}.npz'
+    path = DATA / 'panel' / f'{name}{"-full" if full else ""}.npz'
+    size = pixels(name, full)
     if path.exists():
         return path
     arrays = {}
@@ -54,13 +63,14 @@ def prepare(name: str) -> Path:
             raise FileNotFoundError(
                 f'no images of {name} for {split}: {FOLDERS.get(name)} below '
                 f'{DATA.resolve()}, or {FASHION}')
-        if split == 'train':
+        if split == 'train' and not full:
             # Evenly spaced in the order of the files: no class is looked at.
             count = min(MOST, len(images))
             chosen = np.arange(count) * len(images) // count
             images, classes, groups = (
                 [images[i] for i in chosen], classes[chosen], groups[chosen])
-        arrays[split] = np.stack([_shrink(image) for image in images])
+        arrays[split] = np.stack(
+            [_shrink(image, size) for image in images])
         arrays[f'{split}_classes'] = classes
         arrays[f'{split}_groups'] = np.unique(
             groups, return_inverse=True)[1]
@@ -93,10 +103,10 @@ def _read_fashion(split: str) -> tuple:
     return list(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))), classes
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
-    if image.shape[:2] == (SIZE, SIZE):
+def _shrink(image: np.ndarray, size: int) -> np.ndarray:
+    if image.shape[:2] == (size, size):
         return image
-    return cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
 @DATASETS.register_module()
@@ -106,26 +116,30 @@ class PanelImages(BaseDataset):
     Args:
         name (str): One of ``SETS`` but digits.
         split (str): 'train' or 'test'.
+        full (bool): All images, at the size that the set has.
     """
 
     def __init__(self,
                  *,
                  name: str,
                  split: str = 'train',
+                 full: bool = False,
                  pipeline: Tuple = (),
                  **options) -> None:
         self.name = name
         self.split = split
+        self.full = full
         self.images: Optional[np.ndarray] = None
         super().__init__(
             pipeline=list(pipeline), serialize_data=False, **options)
 
     def load_data_list(self) -> List[dict]:
-        with np.load(prepare(self.name)) as arrays:
+        with np.load(prepare(self.name, self.full)) as arrays:
             self.images = arrays[self.split]
             classes = arrays[f'{self.split}_classes']
+        shape = self.images.shape[1:3]
         return [
-            dict(img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE),
+            dict(img_shape=shape, ori_shape=shape,
                  gt_label=int(label), number=number)
             for number, label in enumerate(classes)
         ]
@@ -136,7 +150,7 @@ class PanelImages(BaseDataset):
         return info
 
 
-def groups_of(name: str, split: str = 'train') -> np.ndarray:
-    """Tell which images show one object, (n,) whole numbers."""
-    with np.load(prepare(name)) as arrays:
-        return arrays[f'{split}_groups']
+def groups_of(name: str, full: bool = False) -> np.ndarray:
+    """Tell which training images show one object, (n,) whole numbers."""
+    with np.load(prepare(name, full)) as arrays:
+        return arrays['train_groups']

@@ -217,6 +217,11 @@ PANEL_ARMS.update({
     'mean of near 5': _near(reach='cluster', target='mean'),
     'mean of near 5 and itself': _near(
         reach='cluster', target='mean', itself=True),
+    'soft mean of near 20': _near(
+        reach='cluster', target='soft', neighbours=20),
+    # Where nothing is near, the image's own averaged row remains.
+    'soft mean of near 20 and itself': _near(
+        reach='cluster', target='soft', neighbours=20, itself=True),
     'near 5, weighed': {
         **_near(reach='cluster', weigh=True),
         **_WEIGHED
@@ -242,5 +247,18 @@ PANEL_ARMS.update({
     },
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
+    },
+    'near 5, weights 1 and 0.25': {
+        **_IN_CLUSTER, 'model.intra_weight': 1.0
+    },
+    # MoCo v2 with the weight that the branch leaves it.
+    'MoCo v2, weight 0.75': {
+        'model.inter_weight': 0.0,
+        'model.intra_weight': 0.75
+    },
+    # What the loss could give: `panel.py` counts the classes of the set.
+    'true classes': {
+        **_AVERAGED,
+        **_true_classes(0.)
     },
 })

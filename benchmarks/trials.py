@@ -71,7 +71,9 @@ class NeighbourSampler(PairSampler):
             as released; those and images of the 'positive' one's cluster;
             or the 'neighbours' alone.
         target (str): What the query agrees with: one neighbour, by 'draw',
-            or the 'mean' of all k, as a unit row.
+            or a unit row: the 'mean' of all k, or their 'soft' mean, weighed
+            by how near they are, exp(similarity / softness).
+        softness (float): The nearer to 0, the more the nearest counts.
         itself (bool): Whether the image's own row is one more neighbour.
         weigh (bool): Whether queries whose neighbours are nearer than those
             of others in the batch count more, from 0 to 2 by rank.
@@ -82,13 +84,15 @@ class NeighbourSampler(PairSampler):
                  axes: int = 64, reach: str = 'all', query: str = 'row',
                  refresh: int = 40, excluded: str = 'cluster',
                  target: str = 'draw', itself: bool = False,
-                 weigh: bool = False, feat_dim: int = 128, **kwargs) -> None:
+                 weigh: bool = False, softness: float = 0.2,
+                 feat_dim: int = 128, **kwargs) -> None:
         super().__init__(**kwargs)
         assert space in SPACES and reach in REACHES
         self.neighbours, self.space, self.axes = neighbours, space, axes
         self.reach, self.near, self.refresh = reach, query, refresh
         self.excluded = excluded
         self.target, self.itself, self.weigh = target, itself, weigh
+        self.softness = softness
         width = min(axes, feat_dim) if space == 'whitened' else feat_dim
         self.register_buffer('centre', torch.zeros(feat_dim))
         self.register_buffer('basis', torch.zeros(feat_dim, width))
@@ -106,6 +110,7 @@ class NeighbourSampler(PairSampler):
             near, values = self.nearest(query, index, features, labels, draw)
             if self.itself:
                 near = torch.cat((index.unsqueeze(1), near), 1)
+                values = F.pad(values, (1, 0), value=1.)
             # The drawn member's number stands for a place among them.
             lot = torch.rand(
                 len(index), generator=self._generator(index))
@@ -122,8 +127,10 @@ class NeighbourSampler(PairSampler):
             pairs = super().compare(query, index, features, labels, draw)
         else:
             pairs = self._compare(query, index, features, labels, draw)
-        if self.target == 'mean':
-            there = (near >= 0).unsqueeze(2)
+        if self.target != 'draw':
+            there = (near >= 0).unsqueeze(2).float()
+            if self.target == 'soft':
+                there *= (values / self.softness).exp().unsqueeze(2)
             rows = F.normalize(
                 (features[near.clamp(min=0)].float() * there).sum(1), dim=1)
             rows = torch.where((count > 0).unsqueeze(1), rows,

@@ -264,6 +264,13 @@ def test_a_panel(tmp_path):
     assert first['knn_validation'] == cells[path]['knn_validation']
     # Only what was asked for was confirmed.
     assert sum('knn' in cell for cell in confirmed.values()) == 2
+    # The size for a GPU draws its views while training.
+    _, full = panel(
+        tmp_path / 'full', '--full', '--workers', '1', '--arms', 'MoCo v2',
+        '--seeds', '0', epochs=1)
+    cell, = full.values()
+    assert 0 < cell['knn_validation'] < 1
+    assert not list(tmp_path.glob('full/work*/views'))
 
 
 IMAGES = """
@@ -297,6 +304,11 @@ dataset = panel_sets.PanelImages(name='gtsrb', split='test')
 assert len(dataset) == 12
 assert (dataset[3]['img'] == arrays['test'][3]).all()
 assert dataset[3]['sample_idx'] == 3
+# The full size has every image, and as many pixels as there are.
+(root / 'gtsrb32').rename(root / 'imagenette64')
+images = panel_sets.PanelImages(name='imagenette', full=True).images
+assert images.shape == (60, 64, 64, 3)
+assert len(panel_sets.groups_of('imagenette', full=True)) == 60
 """
 
 
