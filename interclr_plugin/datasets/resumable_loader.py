@@ -121,15 +121,16 @@ class ResumableLoader:
                 the first batch.
         """
         self._batches.skip = position['done']
-        self._go_on = dict(epoch=epoch, states=states)
+        # A DataLoader draws when it begins, and goes on without.
+        goes_on = position['done'] or self.persistent_workers
+        self._go_on = dict(epoch=epoch, states=states if goes_on else None)
         init = self._start.stock
         # mmengine built it before it knew the run's seed.
         if isinstance(init, functools.partial) and 'seed' in init.keywords:
             init.keywords['seed'] = seed
         workers = position['workers']
         # Processes that end with a pass begin the next one anew.
-        if (position['done'] or self.persistent_workers) and len(
-                workers) == self.num_workers:
+        if goes_on and len(workers) == self.num_workers:
             self._start.states = workers
             self._workers = dict(enumerate(workers))
 

@@ -148,7 +148,7 @@ class ExactResumeHook(Hook):
                 mine,
                 seed=runner.seed,
                 epoch=passes if by_steps else None,
-                states=mine if done else None)
+                states=mine)
         if by_steps:
             loop.dataloader_iterator = _Later(self._loader, passes,
                                               runner.iter if done else 0)
