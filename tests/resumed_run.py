@@ -92,9 +92,10 @@ run.count = 0
 def differences(first, second, path=''):
     """Name everything that two checkpoints do not have alike.
 
-    Left out is what tells the time, and where the run lay.
+    Left out is what tells the time, where the run lay, and the commit.
     """
-    clock = ('time', 'eta', 'experiment_name', 'config', 'cfg', 'last_ckpt')
+    clock = ('time', 'eta', 'experiment_name', 'config', 'cfg', 'last_ckpt',
+             'mmengine_version')
     if isinstance(first, dict):
         if set(first) != set(second):
             yield f'{path}: {set(first) ^ set(second)}'

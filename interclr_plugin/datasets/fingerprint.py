@@ -10,6 +10,7 @@ from .centre_view import innermost_dataset
 
 # Under the checkpoint's ``meta``.
 KEY = 'image_fingerprint'
+LIST_KEY = 'image_list_print'
 
 
 def fingerprint(dataset: Any) -> str:
@@ -27,9 +28,7 @@ def fingerprint(dataset: Any) -> str:
         str: SHA-256 in hexadecimal digits.
     """
     dataset = innermost_dataset(dataset)
-    prefix = getattr(dataset, 'data_prefix', None) or {}
-    folder = str(prefix.get('img_path', '')) if isinstance(
-        prefix, dict) else str(prefix)
+    folder = _folder(dataset)
     digest = hashlib.sha256()
     for position in range(len(dataset)):
         entry = dataset.get_data_info(position)
@@ -47,6 +46,29 @@ def fingerprint(dataset: Any) -> str:
     return digest.hexdigest()
 
 
+def list_print(dataset: Any) -> Optional[str]:
+    """Sum up a data set's list as it lies in memory, 40 times as quickly.
+
+    Where it did not change, the fingerprint did not; where it did, labels or
+    the folder may have, and the images may be the same.
+
+    Args:
+        dataset (BaseDataset): As of :func:`fingerprint`.
+
+    Returns:
+        str, optional: SHA-256 in hexadecimal digits; None where the list is
+        not kept as bytes.
+    """
+    dataset = innermost_dataset(dataset)
+    listed = getattr(dataset, 'data_bytes', None)
+    if not isinstance(listed, np.ndarray) or not len(listed):
+        return None
+    digest = hashlib.sha256(_folder(dataset).encode() + b'\0')
+    digest.update(_bytes(listed))
+    digest.update(_bytes(dataset.data_address))
+    return digest.hexdigest()
+
+
 def saved_fingerprint(checkpoint: Dict[str, Any]) -> Optional[str]:
     """Find the fingerprint of the images that a bank was made of.
 
@@ -60,6 +82,12 @@ def saved_fingerprint(checkpoint: Dict[str, Any]) -> Optional[str]:
     if old is not None and old.any():
         return bytes(old.tolist()).hex()
     return checkpoint.get('meta', {}).get(KEY)
+
+
+def _folder(dataset: Any) -> str:
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    return str(prefix.get('img_path', '')) if isinstance(
+        prefix, dict) else str(prefix)
 
 
 def _bytes(value: Any) -> bytes:

@@ -144,6 +144,12 @@ class ExactResumeHook(Hook):
         by_steps = isinstance(loop, IterBasedTrainLoop)
         passes = (runner.iter - done) // len(self._loader)
         if 'done' in mine:
+            before, now = len(mine['workers']), self._loader.num_workers
+            if before != now and done:
+                runner.logger.warning(
+                    f'The checkpoint is of {before} loader workers and this '
+                    f'run has {now}: until the end of the epoch their random '
+                    'numbers differ from those of an uninterrupted run.')
             self._loader.go_on_from(
                 mine,
                 seed=runner.seed,

@@ -8,12 +8,14 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
-from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
+from ..datasets.fingerprint import (KEY, LIST_KEY, fingerprint, list_print,
+                                    saved_fingerprint)
 from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
 from ..inter_image import OfflineKMeans
 from ..runner import log_scalars, steps_per_pass, unwrap
 from . import bank_filling, bank_resume
 
+_DUE = 'clustering_due'
 FIRST_CLUSTERINGS = ('extraction', 'bank')
 
 
@@ -85,6 +87,8 @@ class MemoryBankHook(Hook):
         self.check_images = check_images
         self._restored: Optional[str] = None  # fingerprints
         self._images: Optional[str] = None
+        self._list: Optional[str] = None
+        self._due = False  # a clustering that a longer run makes
 
     def before_run(self, runner: Runner) -> None:
         """Only a whole checkpoint is loaded."""
@@ -94,14 +98,20 @@ class MemoryBankHook(Hook):
         """Leave out a bank of another run; note whose images it has."""
         if runner._resume:
             bank_resume.require_all_weights(runner, checkpoint)
+            self._due = checkpoint['meta'].get(_DUE, False)
             self._restored = saved_fingerprint(checkpoint)
+            self._list = checkpoint['meta'].get(LIST_KEY)
             return
         state = checkpoint['state_dict']
         for name in [name for name in state if is_state(name)]:
             del state[name]
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint['meta'][KEY] = self._images
+        checkpoint['meta'].update({
+            KEY: self._images,
+            LIST_KEY: self._list,
+            _DUE: self._due
+        })
 
     def before_train(self, runner: Runner) -> None:
         """Size and fill the bank, unless a checkpoint restored it."""
@@ -117,8 +127,11 @@ class MemoryBankHook(Hook):
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
         num_images = num_distinct_images(loader.dataset)
-        self._images = fingerprint(
-            loader.dataset) if self.check_images else None
+        if self.check_images:
+            before, self._list = self._list, list_print(loader.dataset)
+            same = self._list is not None and self._list == before
+            self._images = self._restored if same else fingerprint(
+                loader.dataset)
         empty = branch.bank.status == 'empty'
         if empty:
             branch.allocate(num_images, runner.seed)
@@ -164,14 +177,21 @@ class MemoryBankHook(Hook):
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter)
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Cluster where a run that was shorter did not need to."""
+        if self._due and runner.iter < runner.max_iters:
+            self._cluster_fresh_features(runner)
+        self._due = False
+
     def _renew_labels(self, runner: Runner, steps: int) -> None:
-        # At a pass's end, ahead of a checkpoint: batch statistics, and so the
-        # features, are each process's own, and a checkpoint has but one's.
+        # At a pass's end, ahead of a checkpoint, which has the new labels.
         epoch, step = divmod(steps, steps_per_pass(runner))
         branch = unwrap(runner).inter_image
-        if not step and steps < runner.max_iters and \
-                branch.bank.status == 'clustered' and \
-                branch.labels.wants_clustering(epoch):
+        if step or branch.bank.status != 'clustered' or \
+                not branch.labels.wants_clustering(epoch):
+            return
+        self._due = steps >= runner.max_iters
+        if not self._due:
             self._cluster_fresh_features(runner)
 
     def _cluster_fresh_features(self, runner: Runner) -> None:

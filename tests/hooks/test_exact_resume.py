@@ -27,10 +27,13 @@ def make(folder, scope, algorithm, labels, workers, world, hook=True):
         'train_cfg.max_epochs': EPOCHS,
         'train_dataloader.num_workers': workers,
         'train_dataloader.batch_size': 16 // world,
-        'model.backbone.base_channels': 4,
-        'model.backbone.stem_channels': 4,
-        'model.neck.in_channels': 32,
     })
+    if algorithm in ('moco', 'simclr'):
+        config.merge_from_dict({
+            'model.backbone.base_channels': 4,
+            'model.backbone.stem_channels': 4,
+            'model.neck.in_channels': 32,
+        })
     config.model.inter_image.labels = dict(type=labels)
     if algorithm == 'simclr':
         config.model.neck.norm_cfg = dict(type='BN1d')
@@ -157,7 +160,7 @@ MIDDLES_OF_EVERY_RUN = 'persistent', 'infinite_2', 'accumulating_2'
 
 def last(folder):
     """Load the last file of a run of three epochs, whatever its name."""
-    names = f'epoch_{3}.pth', f'iter_{3 * STEPS}.pth'
+    names = 'epoch_3.pth', f'iter_{3 * STEPS}.pth'
     return torch.load(
         next(folder / name for name in names if (folder / name).exists()),
         weights_only=False)
@@ -193,3 +196,77 @@ def test_in_the_middle_of_an_epoch(tmp_path, name):
     found = list(
         differences(last(tmp_path / 'whole'), last(tmp_path / 'killed')))
     assert not found
+
+
+# Longer runs, other algorithms, other hooks
+def syncing(config):
+    config.custom_hooks.append(dict(type='SyncBuffersHook'))
+
+
+def averaging(config):
+    config.custom_hooks.append(
+        dict(type='EMAHook', momentum=0.5, update_buffers=True))
+
+
+def every_other_epoch(config):
+    config.model.inter_image.labels.interval = 2
+    config.default_hooks.checkpoint.interval = 2
+
+
+# Algorithm, labels, changes, workers, processes, the step that a kill stops.
+LONGER = {
+    'offline_2': ('moco', 'OfflineKMeans', [], 0, 2, STEPS + 2),
+    'simclr_offline_2': ('simclr', 'OfflineKMeans', [], 0, 2, STEPS + 2),
+    'interval_2': ('moco', 'OfflineKMeans', [every_other_epoch], 0, 2,
+                   2 * STEPS + 1),
+    'syncing_2': ('moco', 'OfflineKMeans', [syncing, every_4_steps], 0, 2,
+                  STEPS + 4),
+    'averaging_2': ('moco', 'OfflineKMeans', [averaging], 0, 2, STEPS + 4),
+    'byol': ('byol', 'OnlineKMeans', [every_4_steps], 0, 1, STEPS + 4),
+    'swav': ('swav', 'OnlineKMeans', [], 0, 1, STEPS + 4),
+    'mocov3': ('mocov3', 'OnlineKMeans', [every_4_steps], 0, 1, STEPS + 4),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.matrix] * (name != 'offline_2'))
+    for name in LONGER
+])
+def test_three_epochs(tmp_path, name):
+    """Without it only what one epoch after a resume shows is seen: batch
+    statistics of the other processes count at the next filling."""
+    algorithm, labels, changes, workers, world, killed = LONGER[name]
+    configs = [
+        make(tmp_path / kind, FIRST, algorithm, labels, workers, world)
+        for kind in ('whole', 'killed')
+    ]
+    for config in configs:
+        config.train_cfg.max_epochs = 3
+        for change in changes:
+            change(config)
+    assert run(configs[0], world) == [0] * world
+    assert 0 not in run(configs[1], world, stop=(killed, 'kill'))
+    configs[1].resume = True
+    assert run(configs[1], world) == [0] * world
+    assert not list(
+        differences(last(tmp_path / 'whole'), last(tmp_path / 'killed')))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'world', [1, pytest.param(2, marks=pytest.mark.matrix)])
+def test_a_run_that_is_made_longer(tmp_path, world):
+    """Without it the clustering that a run leaves out at its end, where it
+    is of no use any more, is never made."""
+    configs = [
+        make(tmp_path / kind, FIRST, 'moco', 'OfflineKMeans', 0, world)
+        for kind in ('whole', 'longer')
+    ]
+    configs[0].train_cfg.max_epochs = 3
+    assert run(configs[0], world) == [0] * world
+    assert run(configs[1], world) == [0] * world
+    configs[1].resume, configs[1].train_cfg.max_epochs = True, 3
+    assert run(configs[1], world) == [0] * world
+    assert not list(
+        differences(last(tmp_path / 'whole'), last(tmp_path / 'longer')))
