@@ -61,6 +61,10 @@ setup(
         ],
         # Clusters a large data set faster on the CPU.
         'faiss': ['faiss-cpu'],
+        # Backbones for other libraries.
+        'export': [
+            'onnx', 'onnxruntime', 'safetensors', 'timm', 'transformers'
+        ],
         'tests': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={

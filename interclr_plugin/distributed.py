@@ -57,14 +57,7 @@ def first_occurrence(index: Tensor) -> Tensor:
 
 
 def is_first_occurrence(index: Tensor) -> Tensor:
-    """Tell which entries are the first of their value.
-
-    Args:
-        index (Tensor): (n,) integers.
-
-    Returns:
-        Tensor: (n,) bool.
-    """
+    """Tell which of (n,) entries are the first of their value: (n,) bool."""
     position = torch.arange(len(index), device=index.device)
     return first_occurrence(index) == position
 

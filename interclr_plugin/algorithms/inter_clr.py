@@ -25,14 +25,14 @@ class InterCLRMixin:
     the way are recorded, so the branch costs no further forward pass.
     """
 
-    def __init__(self, *, inter_image: dict, intra_weight: float,
-                 inter_weight: float, **stock) -> None:
+    def __init__(self, *, inter_image: dict, inter_neck: Optional[dict],
+                 key_from: str, intra_weight: float, inter_weight: float,
+                 **stock) -> None:
         super().__init__(**stock)
-        own_neck = inter_image.pop('neck', None)
-        self.key_from = inter_image.pop('key_from')
+        self.key_from = key_from  # the reader's field that gives the key
         self.inter_image = InterImageBranch(**inter_image)
         # Weights, beside the branch: all that is in it is a data set's state.
-        self.inter_neck = own_neck and MODELS.build(own_neck)
+        self.inter_neck = inter_neck and MODELS.build(inter_neck)
         self.intra_weight = intra_weight
         self.inter_weight = inter_weight
         self.warming_up = False
@@ -202,36 +202,33 @@ def InterCLR(*,
     algorithm = stock_class.__name__
     reader = find_reader(stock_class)  # fails early, before a model is built
     inter_image = dict(inter_image)
-    if inter_image.get('neck') and 'neck' not in reader.watch:
+    inter_neck = inter_image.pop('neck', None)
+    if inter_neck and 'neck' not in reader.watch:
         raise ValueError(
             f'algorithm={algorithm!r} cannot have inter_image=dict(neck=...): '
             f'its projections are read from {", ".join(reader.watch)}, not '
             "from its neck, whose input a neck of the branch's own would "
             'take. Remove inter_image.neck.')
-    inter_image['key_from'] = _key_from(algorithm, reader, inter_image)
+    view = inter_image.pop('key_view', None)
+    views = ('second', 'first') if reader.second else ('first', )
+    if view not in (None, *views):
+        raise ValueError(
+            f'key_view={view!r} is not allowed with algorithm={algorithm!r}: '
+            f'its neck sees views that give {" or ".join(map(repr, views))}.'
+            ' Change inter_image=dict(key_view=...).')
+    key_from = 'key'
+    if inter_neck:
+        key_from = 'query' if (view or views[0]) == 'first' else 'second'
     if 'feat_dim' not in inter_image:
         inter_image['feat_dim'] = _projection_width(
-            inter_image.get('neck') or stock.get('neck'))
+            inter_neck or stock.get('neck'))
     return derived_class(stock_class)(
         inter_image=inter_image,
+        inter_neck=inter_neck,
+        key_from=key_from,
         intra_weight=intra_weight,
         inter_weight=inter_weight,
         **stock)
-
-
-def _key_from(algorithm: str, reader: ProjectionReader,
-              inter_image: dict) -> str:
-    """Name the field of the reader that gives the key."""
-    view = inter_image.pop('key_view', None)
-    allowed = ('second', 'first') if reader.second else ('first', )
-    if view not in (None, *allowed):
-        raise ValueError(
-            f'key_view={view!r} is not allowed with algorithm={algorithm!r}: '
-            f'its neck sees views that give {" or ".join(map(repr, allowed))}.'
-            ' Change inter_image=dict(key_view=...).')
-    if not inter_image.get('neck'):
-        return 'key'
-    return 'query' if (view or allowed[0]) == 'first' else 'second'
 
 
 def _projection_width(neck: Optional[dict]) -> int:

@@ -63,11 +63,13 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
 
 
 def load_backbone(backbone: nn.Module, path: str) -> None:
-    """Fill a backbone with the ``backbone.*`` weights of a checkpoint.
+    """Fill a backbone with its weights from a checkpoint.
 
     Args:
         backbone (nn.Module): Changed in place.
-        path (str): File or URL; further weights in it are left alone.
+        path (str): File or URL with ``backbone.*`` weights, others left
+            alone, or with the backbone's alone, as ``publish --backbone``
+            writes them.
 
     Raises:
         ValueError: The weights are not those of this backbone.
@@ -79,7 +81,7 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
         for name, value in state.items() if name.startswith(prefix)
     }
     try:
-        backbone.load_state_dict(weights)
+        backbone.load_state_dict(weights or state)
     except RuntimeError as error:
         raise ValueError(
             f'{path} does not fit model.backbone of the configuration: it '

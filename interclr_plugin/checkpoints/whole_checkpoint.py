@@ -41,13 +41,13 @@ def require_whole_checkpoint(runner: Runner) -> None:
         return
     answer = list(_choose(runner)) if dist.is_main_process() else [None] * 2
     dist.broadcast_object_list(answer)
-    fault, instead = answer
-    if instead is None and fault is not None:
-        runner.logger.error(fault)
-        raise ValueError(fault)
+    message, instead = answer
     if instead is not None:
-        runner.logger.warning(f'{fault}; resuming from {instead}.')
+        runner.logger.warning(message)
         runner._load_from = instead
+    elif message is not None:
+        runner.logger.error(message)
+        raise ValueError(message)
 
 
 def is_whole(path: Path) -> bool:
@@ -104,8 +104,11 @@ def _choose(runner: Runner) -> Tuple[Optional[str], Optional[str]]:
         return None, None
     whole = last_whole_checkpoint(runner)
     if whole is not None:
-        return (f'{latest} is not a whole checkpoint' if latest else
-                f'{runner.work_dir} names no last checkpoint'), whole
+        if latest:
+            return (f'{latest} is not a whole checkpoint; resuming from '
+                    f'{whole}.'), whole
+        return (f'{runner.work_dir} names no last checkpoint; resuming from '
+                f'{whole}.'), whole
     if latest is None:  # nothing was saved yet
         return None, None
     return _NOT_WHOLE.format(latest) + (

@@ -11,6 +11,7 @@ COMMANDS = {
     'evaluate': 'kNN and linear top-1 accuracy of frozen features',
     'report': 'one HTML page about a training: is it learning?',
     'publish': 'a small file of a checkpoint, to hand on',
+    'export': 'a backbone for torchvision, timm, Hugging Face or ONNX',
     'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
 }
 

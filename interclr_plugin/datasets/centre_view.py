@@ -65,8 +65,8 @@ def centre_view(
     dataset = innermost_dataset(dataset)
     stages = list(dataset.pipeline.transforms)
     if transforms is None:
-        before, augmenting, after = _split(stages)
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
+        before, _, after = _split(stages)
+        view = before + [ResizeCentreCrop(view_size(stages))]
     else:
         view, after = list(transforms), stages[-1:]
     copied = copy.copy(dataset)
@@ -179,6 +179,22 @@ def innermost_dataset(dataset: Any) -> BaseDataset:
             'allowed are one dataset derived from BaseDataset, RepeatDataset '
             'and ClassBalancedDataset. Change train_dataloader.dataset.')
     return dataset
+
+
+def view_size(stages: Sequence) -> int:
+    """Tell the size of the view from the transforms of a training.
+
+    Args:
+        stages (Sequence): Transforms of a pre-training pipeline.
+
+    Returns:
+        int: Edge of the centre crop, in pixels.
+
+    Raises:
+        ValueError: No square crop is among the augmentations.
+    """
+    _, augmenting, _ = _split(list(stages))
+    return _crop_size(augmenting)
 
 
 def _split(stages: List) -> Tuple[List, List, List]:

@@ -37,16 +37,3 @@ def turn_on_sample_index(dataset: Any, logger: Logger) -> None:
             packer.algorithm_keys = [*packer.algorithm_keys, 'sample_idx']
             logger.info(f'{type(packer).__name__} now keeps sample_idx, which '
                         'InterCLR needs.')
-
-
-def num_distinct_images(dataset: Any) -> int:
-    """Count the images that ``sample_idx`` tells apart.
-
-    Args:
-        dataset (BaseDataset): A training set, possibly one that repeats
-            another.
-
-    Returns:
-        int: N.
-    """
-    return len(innermost_dataset(dataset))

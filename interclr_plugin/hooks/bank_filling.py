@@ -11,17 +11,15 @@ from ..datasets.extraction import extract_batches
 from ..distributed import share
 
 
-def fill(model: nn.Module,
-         runner: Runner,
-         transforms: Optional[Sequence[dict]] = None,
-         batch_size: int = 256) -> None:
+def fill(model: nn.Module, runner: Runner,
+         transforms: Optional[Sequence[dict]], batch_size: int) -> None:
     """Store features of all images, as the model sees them now.
 
     Args:
         model (nn.Module): Its bank is written.
         runner (Runner): Its training set is read.
         transforms (Sequence[dict], optional): As for :func:`centre_view`.
-        batch_size (int): Images at once. Defaults to 256.
+        batch_size (int): Images at once.
     """
     branch = model.inter_image
     runner.logger.info(

@@ -6,17 +6,23 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ..arguments import check_known, check_least
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
-from ..datasets.fingerprint import (KEY, LIST_KEY, fingerprint, list_print,
-                                    saved_fingerprint)
-from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
+from ..datasets.centre_view import innermost_dataset
+from ..datasets.fingerprint import (
+    KEY,
+    LIST_KEY,
+    fingerprint,
+    list_print,
+    saved_fingerprint,
+)
+from ..datasets.sample_index import turn_on_sample_index
 from ..inter_image import OfflineKMeans
 from ..runner import log_scalars, steps_per_pass, unwrap
 from . import bank_filling, bank_resume
 
 _DUE = 'clustering_due'
-FIRST_CLUSTERINGS = ('extraction', 'bank')
 
 
 @HOOKS.register_module()
@@ -65,19 +71,12 @@ class MemoryBankHook(Hook):
                  statistics_interval: int = 50,
                  accept_other_images: bool = False,
                  check_images: bool = True) -> None:
-        for name, value, least in (('warmup_epochs', warmup_epochs, 0),
-                                   ('batch_size', batch_size, 1),
-                                   ('statistics_interval',
-                                    statistics_interval, 1)):
-            if value < least:
-                raise ValueError(
-                    f'{name}={value} must be at least {least}. Change '
-                    f"dict(type='MemoryBankHook', {name}=...).")
-        if first_clustering not in FIRST_CLUSTERINGS:
-            raise ValueError(
-                f'first_clustering={first_clustering!r} is unknown; allowed: '
-                f'{", ".join(map(repr, FIRST_CLUSTERINGS))}. Change '
-                "dict(type='MemoryBankHook', first_clustering=...).")
+        place = "dict(type='MemoryBankHook', {})"
+        check_least('warmup_epochs', warmup_epochs, 0, place)
+        check_least('batch_size', batch_size, 1, place)
+        check_least('statistics_interval', statistics_interval, 1, place)
+        check_known('first_clustering', first_clustering,
+                    ('extraction', 'bank'), place)
         self.first_clustering = first_clustering
         self.warmup_epochs = warmup_epochs
         self.transforms = transforms
@@ -126,7 +125,7 @@ class MemoryBankHook(Hook):
         turn_on_sample_index(loader.dataset, runner.logger)
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
-        num_images = num_distinct_images(loader.dataset)
+        num_images = len(innermost_dataset(loader.dataset))
         if self.check_images:
             before, self._list = self._list, list_print(loader.dataset)
             same = self._list is not None and self._list == before
@@ -162,7 +161,7 @@ class MemoryBankHook(Hook):
         """Stop at bad input; move small clusters and centroids when due."""
         model = unwrap(runner)
         branch = model.inter_image
-        branch.raise_fault(outputs)
+        branch.faults.stop(branch.bank, outputs)
         if branch.bank.status == 'clustered':
             branch.after_step()
         elif branch.bank.random.step >= steps_per_pass(runner):

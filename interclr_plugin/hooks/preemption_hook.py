@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ..arguments import check_least
 from ..checkpoints.whole_checkpoint import PREEMPTED
 from .exact_resume_hook import ExactResumeHook
 
@@ -39,10 +40,8 @@ class PreemptionHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self, *, interval: int = 10) -> None:
-        if interval < 1:
-            raise ValueError(
-                f'interval={interval} must be at least 1. Change '
-                "dict(type='PreemptionHook', interval=...).")
+        check_least('interval', interval, 1,
+                    "dict(type='PreemptionHook', {})")
         self.interval = interval
         self._told = 0  # the signal's number
         self._before: dict = {}

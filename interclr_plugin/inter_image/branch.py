@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_least
 from ..distributed import first_occurrence, gather_rows
 from .contrast import contrast
 from .faults import Faults
@@ -50,10 +51,8 @@ class InterImageBranch(BaseModule):
                  loss: Optional[dict] = None,
                  queries_at_once: Optional[int] = None) -> None:
         super().__init__()
-        if queries_at_once is not None and queries_at_once < 1:
-            raise ValueError(
-                f'queries_at_once={queries_at_once} must be at least 1. '
-                'Change inter_image=dict(queries_at_once=...).')
+        check_least('queries_at_once', queries_at_once, 1,
+                    'inter_image=dict({})')
         self.queries_at_once = queries_at_once
         # The most rows that a process has in a step, where these may differ.
         self.batch_size = 0
@@ -81,7 +80,7 @@ class InterImageBranch(BaseModule):
             ValueError: If N contradicts the configuration, or another
                 setting is impossible for N.
         """
-        self._size(num_images)
+        self.size(num_images)
         self.bank.allocate(num_images, seed)
         self.faults = Faults()
 
@@ -161,7 +160,7 @@ class InterImageBranch(BaseModule):
 
         If anything in the batch of any process is not finite, or an index
         lies outside the bank, nothing is stored and the step is remembered
-        for :meth:`raise_fault`: asking here would wait for the device.
+        for :meth:`Faults.stop`: asking here would wait for the device.
 
         Args:
             key (Tensor): (B, D) projections of any length.
@@ -205,21 +204,6 @@ class InterImageBranch(BaseModule):
         self.labels.after_step(self.bank, self.bank.random.step,
                                self.bank.shared())
 
-    def raise_fault(self, losses: Optional[Dict[str, Tensor]] = None) -> None:
-        """Stop the run, on all processes at once, if a step went wrong.
-
-        To be called after each step: what one process sees, all hear of.
-
-        Args:
-            losses (dict, optional): What the step logged; the values with
-                "loss" in their names must be finite.
-
-        Raises:
-            ValueError: Names the step.
-        """
-        self.faults.stop(losses or {}, self.bank.random.step, self.num_images,
-                         self.bank.labels.device)
-
     def _require_width(self, name: str, projections: Tensor) -> None:
         if projections.dim() != 2 or projections.shape[1] != self.feat_dim:
             raise ValueError(
@@ -228,7 +212,12 @@ class InterImageBranch(BaseModule):
                 f'(B, {self.feat_dim}). Change inter_image=dict(feat_dim=...)'
                 ' to the width of the projection (neck.out_channels).')
 
-    def _size(self, num_images: int) -> None:
+    def size(self, num_images: int) -> None:
+        """Set what depends on the size of the data set, but for the bank.
+
+        Args:
+            num_images (int): N.
+        """
         if self._asked_images not in (None, num_images):
             raise ValueError(
                 f'num_images={self._asked_images}, but the training set has '
@@ -243,7 +232,7 @@ class InterImageBranch(BaseModule):
         # The bank is loaded next, and takes the size of what it is given.
         num_images = len(state_dict.get(f'{prefix}bank.labels', ()))
         if num_images:
-            self._size(num_images)
+            self.size(num_images)
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
 from ..distributed import is_first_occurrence
 from .members import Members
 from .random_stream import RandomStream
@@ -58,11 +59,8 @@ class ClusteredBank(nn.Module):
                 f'momentum={momentum} is outside (0, 1]; it is the weight of '
                 'the new value. Change inter_image=dict(bank=dict('
                 'momentum=...)).')
-        if dtype not in self.DTYPES:
-            raise ValueError(
-                f'dtype={dtype!r} is unknown; allowed: '
-                f'{", ".join(map(repr, self.DTYPES))}. Change inter_image='
-                'dict(bank=dict(dtype=...)).')
+        check_known('dtype', dtype, self.DTYPES,
+                    'inter_image=dict(bank=dict({}))')
         self.momentum = momentum
         self.features = torch.zeros(0, feat_dim, dtype=getattr(torch, dtype))
         self.labels = torch.zeros(0, dtype=torch.long)
@@ -166,15 +164,11 @@ class ClusteredBank(nn.Module):
         return len(self.labels)
 
     @property
-    def num_clusters(self) -> int:
-        return len(self.centroids)
-
-    @property
     def sums(self) -> RunningMeans:
         """Sums and sizes of the clusters: made when asked for, then kept."""
         if self._sums is None:
             self._sums = RunningMeans(self.features, self.labels,
-                                      self.num_clusters)
+                                      len(self.centroids))
         return self._sums
 
     @property
@@ -186,11 +180,7 @@ class ClusteredBank(nn.Module):
 
     def sizes(self) -> Tensor:
         """Count the members of each cluster: (C,) integers."""
-        return torch.bincount(self.labels, minlength=self.num_clusters)
-
-    def own(self) -> torch.Generator:
-        """Give a generator that draws otherwise on every process."""
-        return self.random.own(self.features.device)
+        return torch.bincount(self.labels, minlength=len(self.centroids))
 
     def shared(self) -> torch.Generator:
         """Give a generator that draws the same on every process."""

@@ -36,9 +36,7 @@ class ClusterMonitor(Monitor):
         ValueError: If ``interval`` is below 1.
     """
 
-    def __init__(self, *, interval: int = 50) -> None:
-        super().__init__(interval=interval)
-        self._before: Optional[Tensor] = None
+    _before: Optional[Tensor] = None
 
     def before_train(self, runner: Runner) -> None:
         # A checkpoint of an epoch's end holds that epoch's labels.

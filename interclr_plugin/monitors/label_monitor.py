@@ -7,12 +7,13 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ..arguments import check_least
 from ..datasets.centre_view import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
 from .measures import purity, true_positives
-from .monitor import Monitor, check_least
+from .monitor import Monitor
 
 # Queries compared at once, about as many as in a batch.
 _AT_ONCE = 32
@@ -48,7 +49,8 @@ class LabelMonitor(Monitor):
 
     def __init__(self, *, interval: int = 1, num_queries: int = 256) -> None:
         super().__init__(interval=interval)
-        check_least(self, 'num_queries', num_queries, 1)
+        check_least('num_queries', num_queries, 1,
+                    "dict(type='LabelMonitor', {})")
         self.num_queries = num_queries
 
     def before_train(self, runner: Runner) -> None:

@@ -1,5 +1,5 @@
 """What the monitors measure, as functions of tensors and tables."""
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,17 +130,13 @@ def true_positives(table: Any, exclude_itself: bool = False) -> float:
     Returns:
         float: 0 to 1.
     """
-    sizes, squares = _sizes_and_squares(table)
+    table = table.astype(np.float64)
+    # Of each cluster: images, and the sum of its classes' squared numbers.
+    sizes = np.asarray(table.sum(axis=0)).ravel()
+    squares = np.asarray(table.multiply(table).sum(axis=0)).ravel()
     if not exclude_itself:
         return float((squares[sizes > 0] / sizes[sizes > 0]).sum() /
                      sizes.sum())
     several = sizes > 1
     true = ((squares - sizes)[several] / (sizes - 1)[several]).sum()
     return float((true + (sizes == 1).sum()) / sizes.sum())
-
-
-def _sizes_and_squares(table: Any) -> Tuple[np.ndarray, np.ndarray]:
-    # Of each cluster: images, and the sum of its classes' squared numbers.
-    table = table.astype(np.float64)
-    return (np.asarray(table.sum(axis=0)).ravel(),
-            np.asarray(table.multiply(table).sum(axis=0)).ravel())

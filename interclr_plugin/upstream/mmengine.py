@@ -13,10 +13,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 from mmengine.utils import digit_version
 
-from .after_import import after_import
 
-
-def find_own_configs():
+def find_own_configs(config):
     """Let a configuration inherit from ``interclr_plugin::...``.
 
     mmengine's table of packages is fixed (mmengine 0.10.7,
@@ -24,11 +22,6 @@ def find_own_configs():
     plugin has to be imported before such a configuration is read:
     :mod:`~interclr_plugin.upstream.tools` does that.
     """
-    after_import('mmengine.config.config', teach_mmengine)
-
-
-def teach_mmengine(config):
-    """Add this package to the table that ``mmengine.config.config`` uses."""
     try:
         table = sys.modules['mmengine.config.utils'].MODULE2PACKAGE
         find = config.Config._get_cfg_path
@@ -98,7 +91,7 @@ def _stored_method(owner, name):
     return methods[name]
 
 
-def mend_inherited_collate():
+def mend_inherited_collate(module):
     """Let a training start whose loader was inherited by a package's name.
 
     mmengine 0.10.7 marks what is inherited from ``mmselfsup::...`` or
@@ -107,10 +100,6 @@ def mend_inherited_collate():
     argument (no thread is known). Every stock pre-training names such a
     function.
     """
-    after_import('mmengine.runner.runner', _leave_out_scope)
-
-
-def _leave_out_scope(module):
     stock = module.Runner.build_dataloader
 
     @functools.wraps(stock)
@@ -125,17 +114,13 @@ def _leave_out_scope(module):
     module.Runner.build_dataloader = staticmethod(build_dataloader)
 
 
-def refuse_pickles():
+def refuse_pickles(module):
     """Let no file that torch refuses be loaded after all.
 
     onedl-mmengine 0.10.12 warns and loads such a file again with
     ``weights_only=False``, which runs whatever code it holds. mmengine 0.10.7
     does not on torch >= 2.6; on older releases both do.
     """
-    after_import('mmengine.runner.checkpoint', _load_weights_only)
-
-
-def _load_weights_only(module):
     stock = getattr(module, '_safe_torch_load', None)
     if stock is None or digit_version(
             torch.__version__) < digit_version('2.6.0'):
@@ -157,7 +142,7 @@ def _load_weights_only(module):
     module._safe_torch_load = load
 
 
-def write_whole_files():
+def write_whole_files(module):
     """Let a file be there whole, or not at all.
 
     mmengine 0.10.7 writes a checkpoint in place (no thread is known): a kill
@@ -165,10 +150,6 @@ def write_whole_files():
     files are written beside the place, brought to the disk, and renamed;
     other backends stay as they are.
     """
-    after_import('mmengine.fileio.backends.local_backend', _write_beside)
-
-
-def _write_beside(module):
 
     @functools.wraps(module.LocalBackend.put)
     def put(self, obj, filepath):
@@ -195,17 +176,12 @@ def _write_beside(module):
     module.LocalBackend.put = put
 
 
-def mend_find_loader():
-    """Let mmengine look for mmcv's operators on Python 3.14.
+def mend_find_loader(module):
+    """Let mmengine and mmcv look for mmcv's operators on Python 3.14.
 
     ``pkgutil.find_loader`` is gone there (mended in onedl-mmengine, not in
     mmengine 0.10.7).
     """
-    after_import('mmengine.utils.dl_utils.misc', give_find_loader)
-
-
-def give_find_loader(module):
-    """Give a module that calls ``pkgutil.find_loader`` one, where it lacks."""
     if not hasattr(pkgutil, 'find_loader') and hasattr(module, 'pkgutil'):
         module.pkgutil = types.SimpleNamespace(
             find_loader=importlib.util.find_spec)

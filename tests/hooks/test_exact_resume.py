@@ -21,8 +21,8 @@ FEW = [[FIRST, 'moco', 'OnlineKMeans', 0, 1],
 
 
 def make(folder, scope, algorithm, labels, workers, world, hook=True):
-    name = f'interclr-{algorithm}_resnet18_1xb64-coslr-50e_digits_{scope}.py'
-    config = small(CONFIGS / scope / name, folder)
+    name = f'interclr-{algorithm}_*_digits_{scope}.py'
+    config = small(next((CONFIGS / scope).glob(name)), folder)
     config.merge_from_dict({
         'train_cfg.max_epochs': EPOCHS,
         'train_dataloader.num_workers': workers,

@@ -46,7 +46,7 @@ print(Config.fromfile('child.py').model.type)
 
 def test_another_mmengine_is_left_alone():
     config = types.SimpleNamespace(Config=types.SimpleNamespace())
-    mmengine.teach_mmengine(config)
+    mmengine.find_own_configs(config)
     assert not vars(config.Config)
 
 
@@ -184,7 +184,7 @@ def test_a_second_try_is_taken_back():
         raise UnpicklingError('refused')
 
     module = types.SimpleNamespace(_safe_torch_load=load)
-    mmengine._load_weights_only(module)
+    mmengine.refuse_pickles(module)
     with pytest.raises(ValueError, match='file.pth holds objects that could'):
         module._safe_torch_load('file.pth')
 
@@ -198,7 +198,7 @@ def test_find_loader_is_there_where_python_has_none(monkeypatch):
     assert mmcv_full_available() == has_operators
     monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
     module = types.SimpleNamespace(pkgutil=pkgutil)
-    mmengine.give_find_loader(module)
+    mmengine.mend_find_loader(module)
     assert module.pkgutil.find_loader('mmengine.runner') is not None
     assert module.pkgutil.find_loader('mmengine.no_such_module') is None
 
