@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import torch
@@ -36,7 +37,10 @@ class Stop(Hook):
             if self.kind.startswith('SIG'):
                 if get_rank() == get_world_size() - 1:
                     for process in multiprocessing.active_children():
-                        os.kill(process.pid, signal.Signals[self.kind])
+                        # By another process, as a cluster does.
+                        subprocess.run(
+                            ['kill', f'-{self.kind[3:]}',
+                             str(process.pid)], check=True)
                     os.kill(os.getpid(), signal.Signals[self.kind])
                 return
             raise KeyboardInterrupt

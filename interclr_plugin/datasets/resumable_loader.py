@@ -1,8 +1,10 @@
 """How the batches of a training go on from the middle of a pass."""
 import functools
 import inspect
+import os
 import pickle
 import signal
+import threading
 from itertools import islice
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -211,11 +213,24 @@ class _WorkerStart:
         self.states: Optional[List[Optional[dict]]] = None
 
     def __call__(self, worker_id: int) -> None:
-        # A cluster or Ctrl-C tells all processes of a run to end. These end
-        # with the process that reads from them, which may save first.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
+        _end_with_the_reader()
         if self.stock is not None:
             self.stock(worker_id)
         if self.states and self.states[worker_id] is not None:
             restore(self.states[worker_id])
+
+
+def _end_with_the_reader() -> None:
+    # A cluster or Ctrl-C tells all processes of a run to end. A loader's end
+    # when the process that reads from them, which may save first, says so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not hasattr(signal, 'sigwaitinfo'):  # not Linux: it ends at SIGTERM
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()

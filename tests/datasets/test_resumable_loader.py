@@ -1,5 +1,7 @@
 """Batches that go on from the middle of a pass, as if never stopped."""
+import multiprocessing
 import random
+import subprocess
 
 import numpy as np
 import pytest
@@ -113,3 +115,21 @@ def test_what_cannot_go_on_is_named():
     assert not_resumable(stock(0, False)) == []
     reason, = not_resumable(stock(0, False, unseeded))
     assert 'RandomSampler has no seed: set train_dataloader=' in reason
+
+
+def test_workers_end_with_the_reader_alone():
+    """Without it a cluster's SIGTERM would kill the workers of a process
+    that is about to save; or one that exits would wait for them for ever."""
+    loader = ResumableLoader(stock(2, True))
+    batches = iter(loader)
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for worker in workers:
+        subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)
+    assert len(list(batches)) == len(loader) - 1
+    assert all(worker.is_alive() for worker in workers)
+    for worker in workers:
+        worker.terminate()
+        worker.join(60)
+        assert worker.exitcode == 0
