@@ -8,14 +8,15 @@ from torch import Tensor
 
 from ..checkpoints.branch_names import rename_1_0
 from ..inter_image import InterImageBranch
+from ..settings import require_settings, written_in
 from .image_index import image_index
 from .projections import (
-    READERS,
     ProjectionReader,
     find_reader,
     projection,
     recorded_calls,
 )
+from .stock_class import MODEL, require_stock_settings, stock_class_of
 
 
 class InterCLRMixin:
@@ -143,6 +144,7 @@ def _weigh(name: str, value: Union[Tensor, List[Tensor]],
 
 
 @MODELS.register_module()
+@written_in(MODEL)
 def InterCLR(*,
              algorithm: Union[str, type],
              inter_image: dict,
@@ -189,18 +191,15 @@ def InterCLR(*,
             raise ValueError(f'{name}={weight} must be at least 0. Change '
                              f'model=dict({name}=...); by default '
                              'intra_weight is 1 - inter_weight.')
-    stock_class = algorithm
-    with MODELS.switch_scope_and_registry(None) as registry:
-        if not isinstance(algorithm, type):
-            stock_class = registry.get(algorithm)
-    if stock_class is None:
-        raise ValueError(
-            f'algorithm={algorithm!r} is not registered in scope '
-            f'{registry.scope!r}. Change model=dict(algorithm=...) or '
-            'default_scope; InterCLR knows ' + ', '.join(sorted(READERS)) +
-            '.')
+    stock_class = stock_class_of(algorithm)
     algorithm = stock_class.__name__
     reader = find_reader(stock_class)  # fails early, before a model is built
+    require_stock_settings(stock_class, stock)
+    require_settings(
+        InterImageBranch,
+        inter_image,
+        'model=dict(inter_image=dict({}))',
+        more=('neck', 'key_view'))
     inter_image = dict(inter_image)
     inter_neck = inter_image.pop('neck', None)
     if inter_neck and 'neck' not in reader.watch:

@@ -4,9 +4,11 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..inter_image import MarginNCELoss
+from ..settings import written_in
 
 
 @MODELS.register_module()
+@written_in()
 class MarginNCEHead(BaseModule):
     """Replace the stock ``ContrastiveHead`` of MoCo, SimCLR, DenseCL or NPID.
 

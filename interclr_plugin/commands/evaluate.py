@@ -5,7 +5,7 @@ from typing import List
 from mmengine.config import DictAction
 
 from ..evaluation import evaluate
-from ..evaluation.benchmark import read_config
+from ..upstream.tools import read_config
 from . import new_parser
 
 
@@ -43,8 +43,7 @@ def main(words: List[str]) -> None:
     parser.add_argument('--device', help='cpu, cuda, ...; none: GPU if any')
     options = vars(parser.parse_args(words))
     out = options.pop('out')
-    path = options.pop('config')
-    config = read_config(path)
+    config = read_config(options.pop('config'))
     config.merge_from_dict(options.pop('cfg_options') or {})
     result = evaluate(config, **options)
     print(f"train images  {result['num_train']:>8}\n"

@@ -66,7 +66,7 @@ class Digits(BaseDataset):
 
 
 def _load_digits():
-    # Imported here: scikit-learn is an extra, and importing the plugin must
+    # Imported here: scikit-learn takes long, and importing the plugin must
     # work without it.
     try:
         from sklearn.datasets import load_digits

@@ -33,12 +33,12 @@ def as_tensors(states: Tuple) -> Dict[str, Any]:
 
 
 def capture() -> Dict[str, Any]:
-    """Take all random states of this process, its GPU's too.
+    """Take all random states of this process, and what sums depend on.
 
     Returns:
         dict: As of :func:`as_tensors`.
     """
-    states = as_tensors(take())
+    states = dict(as_tensors(take()), threads=torch.get_num_threads())
     if torch.cuda.is_available():
         states['cuda'] = torch.cuda.get_rng_state()
     return states

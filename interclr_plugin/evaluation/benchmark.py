@@ -12,6 +12,7 @@ from torch import nn
 
 from ..checkpoints import load_backbone
 from ..datasets import centre_view
+from ..upstream.tools import read_config
 from .features import extract_features
 from .probes import knn_accuracy, linear_accuracy
 
@@ -86,26 +87,6 @@ def evaluate(config: Union[str, Config],
         linear=linear_accuracy(*samples),
         num_train=len(samples[1]),
         num_test=len(samples[3]))
-
-
-def read_config(path: str) -> Config:
-    """Read a configuration.
-
-    Args:
-        path (str): File.
-
-    Returns:
-        Config: As mmengine reads it.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no Python, or inherits from an unknown package.
-    """
-    try:
-        return Config.fromfile(path)
-    except (AssertionError, SyntaxError) as error:
-        # mmengine's, and neither names the file.
-        raise ValueError(f'{path}: {error}') from error
 
 
 def require_pretraining(config: Config) -> None:

@@ -12,11 +12,11 @@ from ..datasets.centre_view import RESIZE_RATIO, view_size
 from ..evaluation.benchmark import (
     FrozenModel,
     innermost_config,
-    read_config,
     require_pretraining,
 )
 from ..evaluation.features import pool_features
 from ..report.run import Run
+from ..upstream.tools import read_config
 
 # The layer that sees the colours, in a ResNet and in a vision transformer.
 _FIRST = 'conv1.weight', 'patch_embed.projection.weight'

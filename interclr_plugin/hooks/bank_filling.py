@@ -9,6 +9,7 @@ from torch import nn
 from ..datasets.centre_view import centre_view, to_model_inputs
 from ..datasets.extraction import extract_batches
 from ..distributed import share
+from .log_line import clusters_in_words
 
 
 def fill(model: nn.Module, runner: Runner,
@@ -48,7 +49,7 @@ def cluster(model: nn.Module, runner: Runner) -> None:
     runner.logger.info('First clustering of the memory bank into '
                        f'{branch.labels.num_clusters} clusters.')
     branch.first_clustering(_Progress(20))
-    runner.logger.info(f'Clusters: {branch.labels.statistics(branch.bank)}')
+    runner.logger.info(clusters_in_words(branch.bank.sizes()))
 
 
 class _Progress:

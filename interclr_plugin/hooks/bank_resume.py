@@ -44,6 +44,12 @@ def require_all_weights(runner: Runner, checkpoint: dict) -> None:
         runner.logger.error(fault)
         raise ValueError(fault)
 
+NO_BANK = (
+    'The checkpoint that is resumed has no memory bank (it is of a training '
+    'without InterCLR): a new one is made. Weights, optimizer and epoch are '
+    "the checkpoint's; for a schedule from its start take load_from=... in "
+    'place of resume.')
+
 
 def require_same_images(branch: InterImageBranch, num_images: int,
                         before: Optional[str], now: Optional[str]) -> None:

@@ -1,6 +1,7 @@
 """A stopped run, resumed, ends as one that never stopped."""
 from typing import List, Optional
 
+import torch
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
@@ -10,13 +11,16 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 from ..datasets.random_states import capture, restore
 from ..datasets.resumable_loader import ResumableLoader, not_resumable
+from ..settings import written_in
 from . import process_state
+from .guarantee import guarantee
 
 _KEY = 'random_states'
 _SAMPLER_KEY = 'sampler_seed'
 
 
 @HOOKS.register_module()
+@written_in()
 class ExactResumeHook(Hook):
     """Save what mmengine leaves out of a checkpoint.
 
@@ -30,7 +34,8 @@ class ExactResumeHook(Hook):
 
     That holds on the CPU, with ``EpochBasedTrainLoop`` and
     ``IterBasedTrainLoop``, with as many loader workers and processes as
-    before, persistent workers or not. It does not hold
+    before, persistent workers or not. A line in the log says at the start
+    whether it does for this run. It does not hold
 
     - on CUDA, where some sums have no fixed order;
     - with a loader of which :func:`~interclr_plugin.datasets.
@@ -80,6 +85,7 @@ class ExactResumeHook(Hook):
                     'max_keep_ckpts=1 deletes the last checkpoint before it '
                     'writes the next: a run killed in between has none. Set '
                     'default_hooks=dict(checkpoint=dict(max_keep_ckpts=2)).')
+        runner.logger.info(guarantee(runner))
         if not not_resumable(runner.train_dataloader):
             self._loader = ResumableLoader(runner.train_dataloader)
             runner.train_loop.dataloader = self._loader
@@ -93,6 +99,13 @@ class ExactResumeHook(Hook):
             states = None
         mine = {} if states is None else states[dist.get_rank()]
         if mine:
+            threads = torch.get_num_threads()
+            if mine.get('threads', threads) != threads:
+                runner.logger.warning(
+                    f'The checkpoint is of a run with {mine["threads"]} '
+                    f'threads and this one has {threads}: the last bits of '
+                    'sums differ. For equal ones set OMP_NUM_THREADS='
+                    f'{mine["threads"]}.')
             process_state.put_back(runner, mine)
         if self._loader is not None:
             self._begin(runner, mine)

@@ -18,14 +18,16 @@ from ..datasets.fingerprint import (
     saved_fingerprint,
 )
 from ..datasets.sample_index import turn_on_sample_index
-from ..inter_image import OfflineKMeans
 from ..runner import log_scalars, steps_per_pass, unwrap
-from . import bank_filling, bank_resume
+from ..settings import written_in
+from . import bank_filling, bank_resume, first_look, log_line
+from .ranks_agree import require_agreement
 
 _DUE = 'clustering_due'
 
 
 @HOOKS.register_module()
+@written_in()
 class MemoryBankHook(Hook):
     """Size and fill the memory bank, and keep its labels' cadence.
 
@@ -44,7 +46,8 @@ class MemoryBankHook(Hook):
         batch_size (int): Images at once for the first clustering. Defaults
             to 256.
         statistics_interval (int): Steps between two measurements of the
-            cluster sizes. Defaults to 50.
+            cluster sizes, which are taken at an epoch's end too. Defaults to
+            50.
         accept_other_images (bool): Resume although the data set's list of
             images, or its order, is not the checkpoint's. Rows of the bank
             are an image's by its position, so those of moved images are
@@ -84,17 +87,20 @@ class MemoryBankHook(Hook):
         self.statistics_interval = statistics_interval
         self.accept_other_images = accept_other_images
         self.check_images = check_images
+        self._resumed = False
         self._restored: Optional[str] = None  # fingerprints
         self._images: Optional[str] = None
         self._list: Optional[str] = None
         self._due = False  # a clustering that a longer run makes
 
     def before_run(self, runner: Runner) -> None:
-        """Only a whole checkpoint is loaded."""
+        """Only a whole checkpoint is loaded; the log has short lines."""
         require_whole_checkpoint(runner)
+        log_line.shorten(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave out a bank of another run; note whose images it has."""
+        self._resumed = runner._resume
         if runner._resume:
             bank_resume.require_all_weights(runner, checkpoint)
             self._due = checkpoint['meta'].get(_DUE, False)
@@ -116,6 +122,13 @@ class MemoryBankHook(Hook):
         """Size and fill the bank, unless a checkpoint restored it."""
         model = unwrap(runner)
         branch, loader = model.inter_image, runner.train_dataloader
+        num_images = len(innermost_dataset(loader.dataset))
+        if self.check_images:
+            before, self._list = self._list, list_print(loader.dataset)
+            same = self._list is not None and self._list == before
+            self._images = self._restored if same else fingerprint(
+                loader.dataset)
+        require_agreement(runner, num_images, self._images)
         if len(loader) == 0:
             raise ValueError(
                 f'{len(loader.dataset)} images give no batch of '
@@ -125,14 +138,11 @@ class MemoryBankHook(Hook):
         turn_on_sample_index(loader.dataset, runner.logger)
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
-        num_images = len(innermost_dataset(loader.dataset))
-        if self.check_images:
-            before, self._list = self._list, list_print(loader.dataset)
-            same = self._list is not None and self._list == before
-            self._images = self._restored if same else fingerprint(
-                loader.dataset)
+        first_look.look(runner, model, num_images)
         empty = branch.bank.status == 'empty'
         if empty:
+            if self._resumed:
+                runner.logger.warning(bank_resume.NO_BANK)
             branch.allocate(num_images, runner.seed)
         else:
             bank_resume.require_same_images(
@@ -140,7 +150,6 @@ class MemoryBankHook(Hook):
                 None if self.accept_other_images else self._restored,
                 self._images)
         bank_resume.share_with_averaged_models(runner, branch)
-        _warn_of_an_interval_beyond(runner, branch.labels)
         if branch.bank.status == 'clustered':
             return
         if self.first_clustering == 'extraction':
@@ -166,9 +175,14 @@ class MemoryBankHook(Hook):
             branch.after_step()
         elif branch.bank.random.step >= steps_per_pass(runner):
             bank_filling.cluster(model, runner)
-        if branch.bank.status == 'clustered' and self.every_n_train_iters(
-                runner, self.statistics_interval):
-            log_scalars(runner, branch.labels.statistics(branch.bank))
+        if branch.bank.status == 'clustered':
+            ends = (runner.iter + 1) % steps_per_pass(runner) == 0
+            if ends or self.every_n_train_iters(runner,
+                                                self.statistics_interval):
+                log_scalars(runner, branch.labels.statistics(branch.bank))
+            if ends:
+                runner.logger.info(
+                    log_line.clusters_in_words(branch.bank.sizes()))
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter + 1)
 
@@ -197,12 +211,3 @@ class MemoryBankHook(Hook):
         model = unwrap(runner)
         bank_filling.fill(model, runner, self.transforms, self.batch_size)
         bank_filling.cluster(model, runner)
-
-
-def _warn_of_an_interval_beyond(runner: Runner, labels: object) -> None:
-    epochs = runner.max_iters / steps_per_pass(runner)
-    if isinstance(labels, OfflineKMeans) and labels.interval >= epochs:
-        runner.logger.warning(
-            f'interval={labels.interval} epochs between two clusterings in a '
-            f'run of {epochs:.4g}: the labels will stay those of the first '
-            'one. Lower inter_image=dict(labels=dict(interval=...)).')

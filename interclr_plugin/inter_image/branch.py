@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..arguments import check_least
 from ..distributed import first_occurrence, gather_rows
+from ..settings import written_in
 from .contrast import contrast
 from .faults import Faults
 
@@ -17,6 +18,7 @@ _ADD_THE_HOOK = (
     'the bank.')
 
 
+@written_in('model=dict(inter_image=dict({}))')
 class InterImageBranch(BaseModule):
     """Learn inter-image invariance from the projections of any algorithm.
 
@@ -236,4 +238,7 @@ class InterImageBranch(BaseModule):
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:
+    for name in set(arguments) & set(config or {}):
+        raise ValueError(f'{name} is written once, for all parts: '
+                         f'inter_image=dict({name}=...).')
     return MODELS.build({'type': default, **(config or {}), **arguments})

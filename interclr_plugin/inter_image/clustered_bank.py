@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..arguments import check_known
 from ..distributed import is_first_occurrence
+from ..settings import written_in
 from .members import Members
 from .random_stream import RandomStream
 from .running_means import RunningMeans
@@ -19,6 +20,7 @@ _NUMBERS = ('status', 'seed', 'step')
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(bank=dict({})))')
 class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 

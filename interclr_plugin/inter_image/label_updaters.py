@@ -7,6 +7,7 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..arguments import check_least
+from ..settings import written_in
 from . import kmeans
 from .clustered_bank import ClusteredBank
 from .pseudo_labels import PLACE, PseudoLabels
@@ -18,6 +19,7 @@ _RELEASED_SHARE = 20 / 128
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OfflineKMeans(PseudoLabels):
     """DeepCluster's labels: clustered anew on fresh features now and then.
 
@@ -47,6 +49,7 @@ class OfflineKMeans(PseudoLabels):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OnlineKMeans(PseudoLabels):
     """Mini-batch k-means: labels move with every batch.
 

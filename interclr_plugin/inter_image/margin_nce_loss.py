@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..arguments import check_known
+from ..settings import written_in
 
 
 def arc_margin(similarity: Tensor, margin: float) -> Tensor:
@@ -47,6 +48,7 @@ MARGINS = {'cosine': torch.sub, 'arc': arc_margin}
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(loss=dict({})))')
 class MarginNCELoss(nn.Module):
     """Contrast one positive with many negatives, with a margin on the former.
 

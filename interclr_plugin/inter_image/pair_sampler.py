@@ -6,6 +6,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ..arguments import check_known
+from ..settings import written_in
 from .members import Members
 from .random_stream import draw_subset
 from .similarities import Chosen, Similarities
@@ -33,6 +34,7 @@ class Draw(NamedTuple):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(sampler=dict({})))')
 class PairSampler(nn.Module):
     """Draw a positive and K negatives for each image of a batch.
 

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from ..algorithms.inter_clr import InterCLRMixin
 from ..arguments import check_least
 from ..runner import steps_per_pass, unwrap
+from ..settings import written_in
 from . import alarms
 from .representation_monitor import RepresentationMonitor
 
@@ -20,6 +21,7 @@ _WINDOW = 200
 
 
 @HOOKS.register_module()
+@written_in()
 class AlarmHook(Hook):
     """Warn of a training that fails without an error.
 

@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from ..inter_image import InterImageBranch, OfflineKMeans
 from ..runner import log_scalars, unwrap
+from ..settings import written_in
 from .measures import size_entropy
 from .monitor import Monitor, is_nth_epoch_s_end
 
 
 @HOOKS.register_module()
+@written_in()
 class ClusterMonitor(Monitor):
     """Log what becomes of the clusters.
 

@@ -12,6 +12,7 @@ from ..datasets.centre_view import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
+from ..settings import written_in
 from .measures import purity, true_positives
 from .monitor import Monitor
 
@@ -20,6 +21,7 @@ _AT_ONCE = 32
 
 
 @HOOKS.register_module()
+@written_in()
 class LabelMonitor(Monitor):
     """Compare the pseudo-labels with the data set's own, for measuring alone.
 

@@ -15,10 +15,12 @@ from ..evaluation.benchmark import test_set, true_labels
 from ..evaluation.features import extract_features
 from ..evaluation.probes import knn_accuracy
 from ..inter_image import InterImageBranch
+from ..settings import written_in
 from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class OnlineKNNHook(Monitor):
     """Log ``knn/top1``, kNN accuracy of the frozen backbone features.
 

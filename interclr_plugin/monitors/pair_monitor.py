@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..inter_image import InterImageBranch, MarginNCELoss
+from ..settings import written_in
 from .measures import hardest_share
 from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class PairMonitor(Monitor):
     """Log how similar the pairs of a step are, over all processes.
 

@@ -11,11 +11,13 @@ from torch.utils.hooks import RemovableHandle
 
 from ..arguments import check_least
 from ..inter_image import InterImageBranch
+from ..settings import written_in
 from .measures import alignment, effective_rank, uniformity
 from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class RepresentationMonitor(Monitor):
     """Log early signs of a collapse, from the memory bank's rows.
 

@@ -1,10 +1,12 @@
 """What of mmengine is mended: configurations, files, inherited loaders."""
+import difflib
 import functools
 import importlib.util
 import os
 import pkgutil
 import sys
 import types
+from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
@@ -34,7 +36,10 @@ def find_own_configs(config):
     table['interclr_plugin'] = 'interclr_plugin.version'
 
     def get_cfg_path(name, *args):
-        path, scope = find(name, *args)
+        try:
+            path, scope = find(name, *args)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(_meant(name) or str(error)) from error
         # No library: what is inherited is built in the scope of the heir. So
         # are mmselfsup's benchmarks, which are models of mmcls, mmdetection
         # and mmsegmentation: in its own scope none of them is found.
@@ -44,6 +49,22 @@ def find_own_configs(config):
         return path, scope
 
     config.Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
+def _meant(name):
+    """Say which configuration of a package may be meant, if any."""
+    package, _, wanted = name.partition('::')
+    spec = importlib.util.find_spec(package)
+    folder = Path(spec.submodule_search_locations[0], '.mim/configs')
+    there = {
+        path.relative_to(folder).as_posix(): path.name
+        for path in folder.glob('**/*.py')
+    }
+    # The same file in another folder, or a name much like it.
+    found = [path for path, file in there.items() if wanted.endswith(file)
+             ] or difflib.get_close_matches(wanted, there, 1)
+    return found and (f'{name} is not there. Did you mean '
+                      f"_base_ = '{package}::{found[0]}'?")
 
 
 def allow_resume():

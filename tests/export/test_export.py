@@ -363,7 +363,7 @@ def test_a_configuration_of_something_else_is_named(tmp_path):
     """Without it a traceback would end what a slip began."""
     (tmp_path / 'a.pth').touch()
     for text, said in (('model = 1', 'has no train_dataloader'),
-                       ("_base_ = 'nobody::a.py'", 'c.py: .*nobody config')):
+                       ("_base_ = 'nobody::a/b.py'", 'c.py: .*nobody config')):
         (tmp_path / 'c.py').write_text(text)
         with pytest.raises(SystemExit, match=f'error: .*{said}'):
             main(['export', str(tmp_path / 'a.pth'), str(tmp_path / 'out'),

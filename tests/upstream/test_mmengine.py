@@ -44,6 +44,23 @@ print(Config.fromfile('child.py').model.type)
     )
 
 
+@pytest.mark.parametrize('written, meant', [
+    ('mmpretrain::selfsup/mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+     'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+    ('mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1.py',
+     'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+    ('mmselfsup::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+     'mmselfsup::selfsup/mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+])
+def test_a_stock_file_in_another_folder_is_found(written, meant, tmp_path):
+    """The libraries keep theirs in different folders; without it the error
+    names a folder of site-packages and nothing else."""
+    pytest.importorskip(written.split('::')[0])
+    (tmp_path / 'mine.py').write_text(f'_base_ = {written!r}')
+    with pytest.raises(FileNotFoundError, match=f"_base_ = '{meant}'"):
+        Config.fromfile(tmp_path / 'mine.py')
+
+
 def test_another_mmengine_is_left_alone():
     config = types.SimpleNamespace(Config=types.SimpleNamespace())
     mmengine.find_own_configs(config)
