@@ -7,7 +7,8 @@ from mmengine.utils import ProgressBar
 from torch import nn
 
 from ..datasets.centre_view import centre_view, to_model_inputs
-from ..datasets.extraction import extract
+from ..datasets.extraction import extract_batches
+from ..distributed import share
 from .log_line import clusters_in_words
 
 
@@ -24,14 +25,17 @@ def fill(model: nn.Module, runner: Runner,
     branch = model.inter_image
     runner.logger.info(
         f'Filling the memory bank with {branch.num_images} images.')
-    features = extract(
-        centre_view(runner.train_dataloader.dataset, transforms),
-        model,
-        lambda batch: model.project(to_model_inputs(model, batch)),
-        batch_size=batch_size,
-        num_workers=runner.train_dataloader.num_workers,
-        progress=_Progress(branch.num_images))
-    branch.fill(features)
+    # Each batch goes straight to its rows: features of all images beside the
+    # bank would take as much memory again, and more in float32.
+    for rows, features in extract_batches(
+            centre_view(runner.train_dataloader.dataset, transforms),
+            model,
+            lambda batch: model.project(to_model_inputs(model, batch)),
+            batch_size=batch_size,
+            num_workers=runner.train_dataloader.num_workers,
+            progress=_Progress(branch.num_images)):
+        branch.fill(features, rows)
+    share(branch.bank.features)
 
 
 def cluster(model: nn.Module, runner: Runner) -> None:

@@ -2,7 +2,9 @@
 from typing import List
 
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
+
+from ..datasets.resumable_loader import not_resumable
 
 
 def guarantee(runner: Runner) -> str:
@@ -22,30 +24,9 @@ def guarantee(runner: Runner) -> str:
 
 
 def _reasons(runner: Runner) -> List[str]:
-    loader, saved, found = runner.train_dataloader, 1, []
-    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
-        found.append(
-            'a loop by iterations, which draws a batch before the random '
-            "states are back (train_cfg=dict(type='EpochBasedTrainLoop', "
-            'max_epochs=...))')
-    if loader.num_workers and loader.persistent_workers:
-        found.append(
-            'loader processes that live on, whose random states are lost '
-            '(train_dataloader=dict(persistent_workers=False))')
-    count = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-    if len(loader) % count:
-        found.append(
-            f'gradients of {len(loader) % count} steps that an epoch of '
-            f'{len(loader)} leaves over, which no checkpoint has '
-            f'(optim_wrapper=dict(accumulative_counts=...) that divides '
-            f'{len(loader)})')
+    saved, found = 1, not_resumable(runner.train_dataloader)
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
-            if not hook.by_epoch:
-                found.append(
-                    'checkpoints in the middle of an epoch, which is begun '
-                    'anew (default_hooks=dict(checkpoint=dict('
-                    'by_epoch=True)))')
             saved = hook.interval
     # SwAV's queue is a file beside the checkpoints.
     for hook in runner.hooks:

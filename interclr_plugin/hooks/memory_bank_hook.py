@@ -9,13 +9,21 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from ..arguments import check_known, check_least
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
-from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
+from ..datasets.fingerprint import (
+    KEY,
+    LIST_KEY,
+    fingerprint,
+    list_print,
+    saved_fingerprint,
+)
 from ..datasets.positions import innermost_dataset
 from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in
 from . import bank_filling, bank_resume, first_look, log_line
 from .ranks_agree import require_agreement
+
+_DUE = 'clustering_due'
 
 
 @HOOKS.register_module()
@@ -82,6 +90,8 @@ class MemoryBankHook(Hook):
         self._resumed = False
         self._restored: Optional[str] = None  # fingerprints
         self._images: Optional[str] = None
+        self._list: Optional[str] = None
+        self._due = False  # a clustering that a longer run makes
 
     def before_run(self, runner: Runner) -> None:
         """Only a whole checkpoint is loaded; the log has short lines."""
@@ -92,22 +102,32 @@ class MemoryBankHook(Hook):
         """Leave out a bank of another run; note whose images it has."""
         self._resumed = runner._resume
         if runner._resume:
+            bank_resume.require_all_weights(runner, checkpoint)
+            self._due = checkpoint['meta'].get(_DUE, False)
             self._restored = saved_fingerprint(checkpoint)
+            self._list = checkpoint['meta'].get(LIST_KEY)
             return
         state = checkpoint['state_dict']
         for name in [name for name in state if is_state(name)]:
             del state[name]
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint['meta'][KEY] = self._images
+        checkpoint['meta'].update({
+            KEY: self._images,
+            LIST_KEY: self._list,
+            _DUE: self._due
+        })
 
     def before_train(self, runner: Runner) -> None:
         """Size and fill the bank, unless a checkpoint restored it."""
         model = unwrap(runner)
         branch, loader = model.inter_image, runner.train_dataloader
         num_images = len(innermost_dataset(loader.dataset))
-        self._images = fingerprint(
-            loader.dataset) if self.check_images else None
+        if self.check_images:
+            before, self._list = self._list, list_print(loader.dataset)
+            same = self._list is not None and self._list == before
+            self._images = self._restored if same else fingerprint(
+                loader.dataset)
         require_agreement(runner, num_images, self._images)
         if len(loader) == 0:
             raise ValueError(
@@ -170,14 +190,21 @@ class MemoryBankHook(Hook):
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter)
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Cluster where a run that was shorter did not need to."""
+        if self._due and runner.iter < runner.max_iters:
+            self._cluster_fresh_features(runner)
+        self._due = False
+
     def _renew_labels(self, runner: Runner, steps: int) -> None:
-        # At a pass's end, ahead of a checkpoint: batch statistics, and so the
-        # features, are each process's own, and a checkpoint has but one's.
+        # At a pass's end, ahead of a checkpoint, which has the new labels.
         epoch, step = divmod(steps, steps_per_pass(runner))
         branch = unwrap(runner).inter_image
-        if not step and steps < runner.max_iters and \
-                branch.bank.status == 'clustered' and \
-                branch.labels.wants_clustering(epoch):
+        if step or branch.bank.status != 'clustered' or \
+                not branch.labels.wants_clustering(epoch):
+            return
+        self._due = steps >= runner.max_iters
+        if not self._due:
             self._cluster_fresh_features(runner)
 
     def _cluster_fresh_features(self, runner: Runner) -> None:

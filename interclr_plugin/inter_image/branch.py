@@ -86,23 +86,26 @@ class InterImageBranch(BaseModule):
         self.bank.allocate(num_images, seed)
         self.faults = Faults()
 
-    def fill(self, features: Optional[Tensor] = None) -> None:
-        """Store a feature of every image.
+    def fill(self, features: Optional[Tensor] = None,
+             rows: slice = slice(None)) -> None:
+        """Store features of images.
 
         Args:
-            features (Tensor, optional): (N, D), the same on every process.
-                Defaults to None: random unit rows, which the first epoch of
-                keys replaces.
+            features (Tensor, optional): (n, D). Defaults to None: random
+                rows for all images, which the first epoch of keys replaces.
+            rows (slice): Which n of the N images. Defaults to all.
 
         Raises:
-            ValueError: If a feature is not finite, or not of the bank's
-                width.
+            ValueError: If a feature is not finite, or of another width.
         """
         if features is None:
-            features = torch.randn(
-                self.bank.features.shape,
-                generator=self.bank.shared(),
-                device=self.bank.features.device)
+            generator = self.bank.shared()
+            # A multiple of 16: on the CPU these are the numbers of one draw.
+            for start in range(0, self.num_images, 65536):
+                block = self.bank.features[start:start + 65536].float()
+                self.fill(block.normal_(generator=generator),
+                          slice(start, start + len(block)))
+            return
         self._require_width('feature', features)
         bad = int((~features.isfinite().all(1)).sum())
         if bad:
@@ -110,11 +113,10 @@ class InterImageBranch(BaseModule):
                 f'{bad} of {len(features)} features for the first clustering '
                 'are NaN or infinite. Check the initial weights (load_from, '
                 'init_cfg) and the data preprocessor of the configuration.')
-        self.bank.fill(features)
+        self.bank.fill(features, rows)
 
     def first_clustering(
-        self,
-        progress: Callable[[], None] = lambda: None) -> None:
+            self, progress: Callable[[], None] = lambda: None) -> None:
         """Cluster the bank from nothing; the loss can be computed then.
 
         Args:

@@ -73,23 +73,24 @@ class ClusteredBank(nn.Module):
         """Start anew, with room for so many images.
 
         Args:
-            num_images (int): N, images in the training set.
+            num_images (int): N.
             seed (int): At least 0, the same on every process.
         """
-        self.features = self.features.new_zeros(
-            num_images, self.features.shape[1])
+        width = self.features.shape[1]
+        self.features = self.features.new_zeros(num_images, width)
         self.labels = self.labels.new_zeros(num_images)
         self.centroids.zero_()
         self._start(seed)
 
-    def fill(self, features: Tensor) -> None:
-        """Replace all rows; clusters, if any, are no longer theirs.
+    def fill(self, features: Tensor, rows: slice = slice(None)) -> None:
+        """Replace rows; clusters, if any, are no longer theirs.
 
         Args:
-            features (Tensor): (N, D), any length; stored as unit rows.
+            features (Tensor): (n, D), any length; stored with length 1.
+            rows (slice): Which n of the N. Defaults to all.
         """
-        self.load(features=F.normalize(features, dim=1))
-        self.status = 'filled'
+        self.features[rows] = F.normalize(features, dim=1)
+        self.status, self._sums, self._members = 'filled', None, None
 
     def load(self, **tensors: Tensor) -> None:
         """Replace tensors as a whole; with labels the bank is clustered.
@@ -139,8 +140,7 @@ class ClusteredBank(nn.Module):
         Returns:
             Tensor: () share of these images whose label changed.
         """
-        once = is_first_occurrence(index)
-        before = self.labels[index]
+        once, before = is_first_occurrence(index), self.labels[index]
         if self._sums is not None:
             self._sums.add(index, -once.long(), self.features, self.labels)
         if rows is not None:
@@ -152,8 +152,8 @@ class ClusteredBank(nn.Module):
             self._members.record(index, before, self.labels)
         return ((before != labels) & once).sum() / once.sum()
 
-    def renew_centroids(
-        self, clusters: Union[Tensor, slice] = slice(None)) -> None:
+    def renew_centroids(self,
+                        clusters: Union[Tensor, slice] = slice(None)) -> None:
         """Make centroids the means of their members; without any they stay.
 
         Args:

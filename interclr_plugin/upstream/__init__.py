@@ -15,6 +15,7 @@ _WAITING = (
     ('mmengine.config.config', mmengine.find_own_configs),
     ('mmselfsup.registry', mmselfsup.mend_locations),
     ('mmengine.runner.checkpoint', mmengine.refuse_pickles),
+    ('mmengine.fileio.backends.local_backend', mmengine.write_whole_files),
     ('mmengine.utils.dl_utils.misc', mmengine.mend_find_loader),
     ('mmcv.utils.ext_loader', mmengine.mend_find_loader),
     ('mmcv.image.photometric', mmcv.mend_hue),

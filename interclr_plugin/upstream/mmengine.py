@@ -1,7 +1,8 @@
-"""What of mmengine is mended: configurations, resuming, inherited loaders."""
+"""What of mmengine is mended: configurations, files, inherited loaders."""
 import difflib
 import functools
 import importlib.util
+import os
 import pkgutil
 import sys
 import types
@@ -160,6 +161,40 @@ def refuse_pickles(module):
                 'file: load_from=...') from error
 
     module._safe_torch_load = load
+
+
+def write_whole_files(module):
+    """Let a file be there whole, or not at all.
+
+    mmengine 0.10.7 writes a checkpoint in place (no thread is known): a kill
+    or a full disk leaves a part of it, over the one that was there. Local
+    files are written beside the place, brought to the disk, and renamed;
+    other backends stay as they are.
+    """
+
+    @functools.wraps(module.LocalBackend.put)
+    def put(self, obj, filepath):
+        place = os.path.realpath(str(filepath))  # a link stays a link
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        beside = f'{place}.tmp'
+        try:
+            with open(beside, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, place)
+        except BaseException:
+            if os.path.exists(beside):
+                os.remove(beside)
+            raise
+        if os.name == 'posix':  # elsewhere no folder can be opened
+            folder = os.open(os.path.dirname(place), os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    module.LocalBackend.put = put
 
 
 def mend_find_loader(module):
