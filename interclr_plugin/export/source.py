@@ -1,5 +1,4 @@
 """What is exported: the backbone of a training, and how it sees an image."""
-from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -9,14 +8,9 @@ from torch import Tensor, nn
 
 from ..checkpoints import load_backbone
 from ..datasets.centre_view import RESIZE_RATIO, view_size
-from ..evaluation.benchmark import (
-    FrozenModel,
-    innermost_config,
-    require_pretraining,
-)
+from ..evaluation.benchmark import FrozenModel, innermost_config
 from ..evaluation.features import pool_features
-from ..results.run import Run
-from ..upstream.tools import read_config
+from ..results.source import find_source
 
 # The layer that sees the colours, in a ResNet and in a vision transformer.
 _FIRST = 'conv1.weight', 'patch_embed.projection.weight'
@@ -94,21 +88,7 @@ def load_source(source: str, config: Optional[str] = None) -> Source:
         ValueError: The weights are not those of the configuration's
             backbone, or it does not say how images are prepared.
     """
-    path = Path(source)
-    if path.is_dir():
-        run = Run(source)
-        path, found = run.last.path, run.config_path
-    elif not path.is_file():
-        raise FileNotFoundError(f'there is no file or folder {source}.')
-    elif config is None:
-        try:
-            found = Run(str(path.parent)).config_path
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'beside {source} is no configuration. Name that of its '
-                'training: --config my_config.py.') from error
-    settings = read_config(str(config or found))
-    require_pretraining(settings)
+    path, settings, _ = find_source(source, config)
     dataset = innermost_config(settings.train_dataloader.dataset)
     if 'datasets' in dataset:  # of a ConcatDataset, which give equal views
         dataset = innermost_config(dataset.datasets[0])

@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from mmengine.config import Config
 
 from ..checkpoints.whole_checkpoint import is_whole
-from ..evaluation.benchmark import read_config
+from ..upstream.tools import read_config
 from .plain_config import read_plain_config
 
 # As mmengine's CheckpointHook names them.
@@ -47,7 +47,7 @@ class Run:
         if config:
             self.config_path, self.config = Path(config), read_config(config)
         else:
-            self.config_path, self.config = self._find_config(trust)
+            self.config_path, self.config = find_config(self.work_dir, trust)
 
     @property
     def name(self) -> str:
@@ -109,28 +109,43 @@ class Run:
         newest = max(found, key=lambda each: each.path.stat().st_mtime)
         return sorted(each for each in found if each.unit == newest.unit)
 
-    def _find_config(self, trust: bool) -> Tuple[Path, Config]:
-        # The Runner writes the configuration that it used, at each start.
-        found = list(self.work_dir.glob('*.py')) or list(
-            self.work_dir.glob('*/vis_data/config.py'))
-        if not found:
-            raise FileNotFoundError(
-                f'{self.work_dir} holds no configuration: looked for *.py and '
-                '*/vis_data/config.py, which the Runner writes. Put the '
-                'configuration of the training there.')
-        found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        if trust:
-            return found[0], read_config(str(found[0]))
-        reasons = []
-        for path in found:
-            try:
-                config = read_plain_config(str(path))
-            except ValueError as error:
-                reasons.append(str(error))
-                continue
-            if 'model' in config:
-                return path, config
-            reasons.append(f'{path} has no model.')
-        raise ValueError(
-            f'{" ".join(reasons)} It is not run: where you trust the folder, '
-            'add --trust to `report`, or --config FILE to another command.')
+
+def find_config(folder: Path, trust: bool = False) -> Tuple[Path, Config]:
+    """Find the configuration that a training has left in a folder.
+
+    Args:
+        folder (Path): Work directory.
+        trust (bool): Run the newest ``*.py``. Otherwise the newest is read,
+            as data alone, that the Runner has written.
+
+    Returns:
+        tuple[Path, Config]: The file, and what it says.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It could run code, and is not trusted.
+    """
+    # The Runner writes the configuration that it used, at each start.
+    found = list(folder.glob('*.py')) or list(
+        folder.glob('*/vis_data/config.py'))
+    if not found:
+        raise FileNotFoundError(
+            f'{folder} holds no configuration: looked for *.py and '
+            '*/vis_data/config.py, which the Runner writes. Put the '
+            'configuration of the training there.')
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    if trust:
+        return found[0], read_config(str(found[0]))
+    reasons = []
+    for path in found:
+        try:
+            config = read_plain_config(str(path))
+        except ValueError as error:
+            reasons.append(str(error))
+            continue
+        if 'model' in config:
+            return path, config
+        reasons.append(f'{path} has no model.')
+    raise ValueError(
+        f'{" ".join(reasons)} It is not run: where you trust the folder, '
+        'add --trust to `report`, or --config FILE to another command.')

@@ -4,8 +4,9 @@ from typing import List, NamedTuple, Optional
 
 from mmengine.config import Config
 
-from ..evaluation.benchmark import read_config, require_pretraining
-from .run import CHECKPOINT_NAMES, Run
+from ..evaluation.benchmark import require_pretraining
+from ..upstream.tools import read_config
+from .run import CHECKPOINT_NAMES, Run, find_config
 
 
 class Source(NamedTuple):
@@ -22,8 +23,7 @@ def find_source(run: str, config: Optional[str] = None) -> Source:
         run (str): Work directory, whose furthest whole checkpoint is taken;
             or a file of weights.
         config (str, optional): Configuration of the pre-training. None: that
-            in the work directory, which a file named as a training names it
-            (epoch_50.pth, iter_5000.pth) lies in.
+            in the work directory, or in the folder of the file.
 
     Returns:
         Source: Not yet read.
@@ -44,14 +44,21 @@ def find_source(run: str, config: Optional[str] = None) -> Source:
     elif CHECKPOINT_NAMES.fullmatch(path.name):
         found = Run(str(path.parent), config)
         settings = found.config
-    elif config:
-        found, settings = None, read_config(config)
     else:
-        raise FileNotFoundError(
-            f'{run} has no configuration beside it, as epoch_*.pth in a work '
-            'directory has. Name that of its pre-training with --config.')
+        found = None
+        settings = read_config(config) if config else _config_beside(path)
     require_pretraining(settings)
     return Source(path, settings, _earlier(found, path) if found else [])
+
+
+def _config_beside(path: Path) -> Config:
+    try:
+        return find_config(path.parent)[1]
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{path} has no configuration beside it, as epoch_*.pth in a work '
+            'directory has. Name that of its pre-training with --config.'
+        ) from error
 
 
 def _earlier(run: Run, path: Path) -> List[Path]:

@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin clusters``: what ``interclr clusters`` does."""
+"""What ``mim run interclr_plugin clusters`` starts."""
 import sys
 from pathlib import Path
 

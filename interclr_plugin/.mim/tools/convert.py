@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin convert``: what ``interclr convert`` does."""
+"""What ``mim run interclr_plugin convert`` starts."""
 import sys
 from pathlib import Path
 

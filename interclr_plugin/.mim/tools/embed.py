@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin embed``: what ``interclr embed`` does."""
+"""What ``mim run interclr_plugin embed`` starts."""
 import sys
 from pathlib import Path
 

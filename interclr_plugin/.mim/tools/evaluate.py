@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin evaluate``: what ``interclr evaluate`` does."""
+"""What ``mim run interclr_plugin evaluate`` starts."""
 import sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin export``: what ``interclr export`` does."""
+"""What ``mim run interclr_plugin export`` starts."""
 import sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin init``: what ``interclr init`` does."""
+"""What ``mim run interclr_plugin init`` starts."""
 import sys
 from pathlib import Path
 

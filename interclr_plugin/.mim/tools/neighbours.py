@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin neighbours``: what ``interclr neighbours`` does."""
+"""What ``mim run interclr_plugin neighbours`` starts."""
 import sys
 from pathlib import Path
 

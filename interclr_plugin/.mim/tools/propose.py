@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin propose``: what ``interclr propose`` does."""
+"""What ``mim run interclr_plugin propose`` starts."""
 import sys
 from pathlib import Path
 

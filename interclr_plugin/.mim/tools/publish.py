@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin publish``: what ``interclr publish`` does."""
+"""What ``mim run interclr_plugin publish`` starts."""
 import sys
 from pathlib import Path
 

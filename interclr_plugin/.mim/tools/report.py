@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin report``: what ``interclr report`` does."""
+"""What ``mim run interclr_plugin report`` starts."""
 import sys
 from pathlib import Path
 

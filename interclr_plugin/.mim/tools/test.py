@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin test``: what ``interclr test`` does."""
+"""What ``mim run interclr_plugin test`` starts."""
 import sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``mim run interclr_plugin train``: what ``interclr train`` does."""
+"""What ``mim run interclr_plugin train`` starts."""
 import sys
 from pathlib import Path
 
