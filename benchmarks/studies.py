@@ -245,6 +245,13 @@ PANEL_ARMS.update({
     'near 5, momentum 1': {
         **_IN_CLUSTER, _BANK + 'momentum': 1.0
     },
+    # Averages know who is near; what is attracted to is of the last pass.
+    'near 5 of averages': {
+        **_near(average=0.2), _BANK + 'momentum': 1.0
+    },
+    'near 5 of averages, momentum 0.5': {
+        **_near(average=0.4), _BANK + 'momentum': 0.5
+    },
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
     },

@@ -77,6 +77,10 @@ class NeighbourSampler(PairSampler):
         itself (bool): Whether the image's own row is one more neighbour.
         weigh (bool): Whether queries whose neighbours are nearer than those
             of others in the batch count more, from 0 to 2 by rank.
+        average (float): Where it is above 0, neighbours are looked for among
+            averages of each image's rows, the newest with this weight, while
+            the query agrees with the bank's rows, which can then be new ones.
+        num_images (int): N, for the averages.
         feat_dim (int): D.
     """
 
@@ -85,6 +89,7 @@ class NeighbourSampler(PairSampler):
                  refresh: int = 40, excluded: str = 'cluster',
                  target: str = 'draw', itself: bool = False,
                  weigh: bool = False, softness: float = 0.2,
+                 average: float = 0., num_images: int = 0,
                  feat_dim: int = 128, **kwargs) -> None:
         super().__init__(**kwargs)
         assert space in SPACES and reach in REACHES
@@ -92,7 +97,9 @@ class NeighbourSampler(PairSampler):
         self.reach, self.near, self.refresh = reach, query, refresh
         self.excluded = excluded
         self.target, self.itself, self.weigh = target, itself, weigh
-        self.softness = softness
+        self.softness, self.average = softness, average
+        self.register_buffer(
+            'averages', torch.zeros(num_images if average else 0, feat_dim))
         width = min(axes, feat_dim) if space == 'whitened' else feat_dim
         self.register_buffer('centre', torch.zeros(feat_dim))
         self.register_buffer('basis', torch.zeros(feat_dim, width))
@@ -101,13 +108,16 @@ class NeighbourSampler(PairSampler):
     def compare(self, query: Tensor, index: Tensor, features: Tensor,
                 labels: Tensor, draw: Draw) -> Pairs:
         with torch.no_grad():
+            searched = features
+            if self.average:
+                searched = self.averaged(index, features)
             if self.calls % self.refresh == 0:
-                centre, basis = space_of(features.float(), self.space,
+                centre, basis = space_of(searched.float(), self.space,
                                          self.axes)
                 self.centre.copy_(centre)
                 self.basis.copy_(basis)
             self.calls += 1
-            near, values = self.nearest(query, index, features, labels, draw)
+            near, values = self.nearest(query, index, searched, labels, draw)
             if self.itself:
                 near = torch.cat((index.unsqueeze(1), near), 1)
                 values = F.pad(values, (1, 0), value=1.)
@@ -137,6 +147,16 @@ class NeighbourSampler(PairSampler):
                                features[positive].float())
             pairs = pairs._replace(positive_similarity=(query * rows).sum(1))
         return pairs
+
+    def averaged(self, index: Tensor, features: Tensor) -> Tensor:
+        """Take up the rows of the batch's images, written a pass ago."""
+        if self.calls == 0:
+            self.averages.copy_(features)
+        weight = self.average
+        self.averages[index] = F.normalize(
+            (1 - weight) * self.averages[index] + weight * features[index],
+            dim=1)
+        return self.averages
 
     def _generator(self, index: Tensor) -> torch.Generator:
         seed = int(self.calls) * 1_000_003 + int(index[0])
