@@ -258,6 +258,19 @@ PANEL_ARMS.update({
     'near 5, weights 1 and 0.25': {
         **_IN_CLUSTER, 'model.intra_weight': 1.0
     },
+    'near 5 of averages, weights 1 and 0.25': {
+        **_near(average=0.2), _BANK + 'momentum': 1.0,
+        'model.intra_weight': 1.0
+    },
+    'near 5, momentum 1, weights 1 and 0.25': {
+        **_IN_CLUSTER, _BANK + 'momentum': 1.0,
+        'model.intra_weight': 1.0
+    },
+    # A larger loss is a larger step: what of a gain is no more than that?
+    'MoCo v2, weight 1.25': {
+        'model.inter_weight': 0.0,
+        'model.intra_weight': 1.25
+    },
     # MoCo v2 with the weight that the branch leaves it.
     'MoCo v2, weight 0.75': {
         'model.inter_weight': 0.0,
