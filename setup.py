@@ -61,6 +61,12 @@ setup(
         ],
         # Clusters a large data set faster on the CPU.
         'faiss': ['faiss-cpu'],
+        # Tables of `interclr_plugin.results`, as CSV and Parquet.
+        'results': ['pandas', 'pyarrow'],
+        # Backbones for other libraries.
+        'export': [
+            'onnx', 'onnxruntime', 'safetensors', 'timm', 'transformers'
+        ],
         'tests': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={

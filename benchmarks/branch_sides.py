@@ -39,7 +39,7 @@ class Ours:
         query.requires_grad_()
         pairs = branch.sampler(
             F.normalize(query, dim=1), index, self.features, self.labels,
-            self.bank.own(), self.bank.members)
+            self.bank.random.own(self.bank.features.device), self.bank.members)
         yield 'pairs'
         loss = branch.loss(pairs.positive_similarity,
                            pairs.negative_similarity, pairs.valid)

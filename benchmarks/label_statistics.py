@@ -25,7 +25,7 @@ from interclr_plugin.inter_image import (
     PairSampler,
 )
 from interclr_plugin.inter_image.kmeans import fit
-from interclr_plugin.report.clusters import read_bank
+from interclr_plugin.results.bank import read_bank
 
 QUERIES = 1000
 

@@ -10,8 +10,9 @@ from typing import Callable, Deque, Dict, Iterable, List, Optional
 
 from mmengine.config import Config
 
-# What mmengine prints: 'Epoch(train)  [3][20/23] ... loss: 5.1'.
-LOGGED = re.compile(r'Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]')
+# What a training step's line begins with: '[3][20/23] eta 1m10s', in stock
+# ones 'Epoch(train)  [3][20/23]'.
+LOGGED = re.compile(r' \[(\d+)\]\[\s*(\d+)/(\d+)\] ')
 # Enough for the traceback of the training under that of mim.
 TAIL = 60
 # Tiny convolutions gain nothing from a second thread, and the other training

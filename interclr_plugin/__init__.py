@@ -15,13 +15,8 @@ A batch's way through it::
                                                  inter_image/clustered_bank.py
     MemoryBankHook                               hooks/memory_bank_hook.py
         sizes and fills the bank, first clustering, cadences
-    monitors, alarms                             monitors/
 
-Around it: ``checkpoints`` reads and writes files of weights, ``evaluation``
-scores frozen features, ``report`` shows a run, ``commands`` are what a shell
-starts, ``upstream`` mends other packages. Imports point one way: commands,
-report; hooks, monitors; evaluation, algorithms; inter_image, datasets;
-checkpoints, distributed.
+All folders, and which may import which: docs/architecture.md 2.
 """
 from .requirement import require_mmengine
 

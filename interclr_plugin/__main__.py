@@ -4,9 +4,9 @@ import sys
 from typing import List, Optional
 
 from .commands import COMMANDS, PROGRAM
+from .user_errors import said_to_the_user, sentence
 
-# What a file, a configuration or a number that a user names can lead to. Any
-# other error is a fault of ours, and keeps its traceback.
+# What a file, a configuration or a number that a user names can lead to.
 _OF_THE_USER = OSError, ValueError, ImportError, KeyError, SyntaxError
 
 
@@ -32,9 +32,12 @@ def main(argv: Optional[List[str]] = None) -> None:
         command = importlib.import_module(f'.commands.{name}', __package__)
         command.main(rest)
     except _OF_THE_USER as error:
-        # A KeyError's own text is that of its message with quotes around it.
-        alone = isinstance(error, KeyError) and len(error.args) == 1
-        sys.exit(f'error: {error.args[0] if alone else error}')
+        sys.exit(f'error: {sentence(error)}')
+    except Exception as error:
+        said = said_to_the_user(error)
+        if said is None:
+            raise  # a fault of some code, which its traceback shows
+        sys.exit(f'error: {said}')
 
 
 def overview() -> str:
@@ -45,7 +48,7 @@ def overview() -> str:
     """
     return '\n'.join([
         f'usage: {PROGRAM} COMMAND ...', '',
-        *(f'  {name:<10}{line}' for name, line in COMMANDS.items()), '',
+        *(f'  {name:<12}{line}' for name, line in COMMANDS.items()), '',
         f'{PROGRAM} COMMAND --help lists what a command takes.'
     ])
 

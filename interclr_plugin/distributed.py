@@ -57,14 +57,7 @@ def first_occurrence(index: Tensor) -> Tensor:
 
 
 def is_first_occurrence(index: Tensor) -> Tensor:
-    """Tell which entries are the first of their value.
-
-    Args:
-        index (Tensor): (n,) integers.
-
-    Returns:
-        Tensor: (n,) bool.
-    """
+    """Tell which of (n,) entries are the first of their value: (n,) bool."""
     position = torch.arange(len(index), device=index.device)
     return first_occurrence(index) == position
 
@@ -78,5 +71,25 @@ def shard(num_rows: int) -> slice:
     Returns:
         slice: Parts of different ranks do not overlap and cover all rows.
     """
-    rank, world = dist.get_rank(), dist.get_world_size()
+    return _part(num_rows, dist.get_rank())
+
+
+def share(rows: Tensor) -> None:
+    """Give each process the rows that the others have in :func:`shard`.
+
+    They arrive where they belong: nothing is held twice.
+
+    Args:
+        rows (Tensor): (n, ...), changed in place: equal on all processes
+            afterwards.
+    """
+    for rank in range(dist.get_world_size()):
+        part = rows[_part(len(rows), rank)]
+        if len(part):
+            # As bytes: not every backend sends every half precision.
+            dist.broadcast(part.view(torch.uint8), rank)
+
+
+def _part(num_rows: int, rank: int) -> slice:
+    world = dist.get_world_size()
     return slice(rank * num_rows // world, (rank + 1) * num_rows // world)

@@ -1,2 +1,2 @@
 """The version, alone in a file that setup.py reads without importing."""
-__version__ = '1.1.0'
+__version__ = '1.2.0'

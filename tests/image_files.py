@@ -36,7 +36,10 @@ def train_one_step(config, work_dir):
     config.work_dir = str(work_dir)
     config.train_dataloader.update(
         batch_size=4, num_workers=0, persistent_workers=False)
-    config.train_dataloader.dataset.indices = 4
+    dataset = config.train_dataloader.dataset
+    parts = dataset.get('datasets', [dataset])  # of a ConcatDataset
+    for part in parts:
+        part.indices = 4 // len(parts)
     config.train_cfg.max_epochs = 1
     config.default_hooks.checkpoint = dict(
         type='CheckpointHook', interval=2, save_last=False)

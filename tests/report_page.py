@@ -8,7 +8,7 @@ from interclr_plugin.report import write_report
 
 Written = namedtuple('Written', 'run baseline page')
 # Elements that have no end.
-VOID = ('meta', 'link', 'img', 'br')
+VOID = ('meta', 'link', 'img', 'br', 'input')
 
 
 def report_on_small_runs(scope, folder):

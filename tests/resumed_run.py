@@ -2,11 +2,13 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import torch
 import torch.distributed as torch_dist
 from libraries import INSTALLED
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from small_run import runner_of
 
@@ -19,7 +21,10 @@ PROCESSES.set_forkserver_preload(['resumed_run', *INSTALLED])
 
 
 class Stop(Hook):
-    """End this process at a step, as the kernel or a user would."""
+    """End this process at a step, as the kernel or a user would.
+
+    With the name of a signal the last process and its loaders get that.
+    """
     priority = 'VERY_LOW'
 
     def __init__(self, step, kind):
@@ -29,6 +34,15 @@ class Stop(Hook):
         if runner.iter == self.step:
             if self.kind == 'kill':
                 os.kill(os.getpid(), signal.SIGKILL)
+            if self.kind.startswith('SIG'):
+                if get_rank() == get_world_size() - 1:
+                    for process in multiprocessing.active_children():
+                        # By another process, as a cluster does.
+                        subprocess.run(
+                            ['kill', f'-{self.kind[3:]}',
+                             str(process.pid)], check=True)
+                    os.kill(os.getpid(), signal.Signals[self.kind])
+                return
             raise KeyboardInterrupt
 
 
@@ -82,9 +96,10 @@ run.count = 0
 def differences(first, second, path=''):
     """Name everything that two checkpoints do not have alike.
 
-    Left out is what tells the time, and where the run lay.
+    Left out is what tells the time, where the run lay, and the commit.
     """
-    clock = ('time', 'eta', 'experiment_name', 'config', 'cfg', 'last_ckpt')
+    clock = ('time', 'eta', 'experiment_name', 'config', 'cfg', 'last_ckpt',
+             'mmengine_version')
     if isinstance(first, dict):
         if set(first) != set(second):
             yield f'{path}: {set(first) ^ set(second)}'

@@ -137,7 +137,7 @@ def train(branch, mine, bad_rank=None):
 
 def what_is_raised(branch, losses=None):
     try:
-        branch.raise_fault(losses)
+        branch.faults.stop(branch.bank, losses)
     except ValueError as error:
         return str(error)
 

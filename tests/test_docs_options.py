@@ -6,7 +6,10 @@ import re
 from doc_pages import ROOT, read, rows
 from mmengine import registry
 
-from interclr_plugin.evaluation import multi_head_evaluator  # noqa: F401
+from interclr_plugin.evaluation import (  # noqa: F401
+    backbone_retriever,
+    multi_head_evaluator,
+)
 from interclr_plugin.inter_image import InterImageBranch
 
 _FROM_NECK = object()

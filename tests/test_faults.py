@@ -16,8 +16,6 @@ from mmengine.hooks import Hook
 from resumed_run import PROCESSES, run
 from small_run import NUM_IMAGES, runner_of, small_config
 
-from interclr_plugin.checkpoints.whole_checkpoint import last_whole_checkpoint
-
 STEPS = 6
 pytestmark = pytest.mark.slow
 
@@ -82,7 +80,7 @@ def test_without_any_whole_checkpoint_the_run_says_so(scope, tmp_path):
     config = two_of_three_epochs(scope, tmp_path)
     for path in tmp_path.glob('epoch_*.pth'):
         path.write_bytes(b'')
-    with pytest.raises(ValueError, match='No other checkpoint is in'):
+    with pytest.raises(ValueError, match='No other checkpoint of .* is whole'):
         runner_of(config).train()
 
 
@@ -92,36 +90,36 @@ class Killed(Exception):
 
 def killed_while_saving(config):
     # Half of the file is on the disk when the process dies.
-    def put(self, obj, filepath):
-        Path(filepath).write_bytes(bytes(obj)[:len(obj) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
+    bring_to_the_disk = os.fsync
 
-    from mmengine.fileio import LocalBackend
-    original = LocalBackend.put
+    def second_time(descriptor):
+        beside = Path(config.work_dir, 'epoch_2.pth.tmp')
+        if beside.exists():
+            os.truncate(beside, beside.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        bring_to_the_disk(descriptor)
 
-    def second_time(self, obj, filepath):
-        if 'epoch_2' in str(filepath):
-            put(self, obj, filepath)
-        original(self, obj, filepath)
-
-    LocalBackend.put = second_time
+    os.fsync = second_time
     runner_of(config).train()
 
 
 def test_a_process_killed_while_it_saves(scope, tmp_path):
-    """Without it the checkpoint before could be lost as well."""
+    """Without it a part of a file could stand where a whole one was, and the
+    checkpoint before could be lost as well."""
     config = make(scope, tmp_path)
     process = PROCESSES.Process(target=killed_while_saving, args=(config, ))
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    size = (tmp_path / 'epoch_2.pth').stat().st_size
-    assert 0 < size < (tmp_path / 'epoch_1.pth').stat().st_size
-    assert last_whole_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
+    assert (tmp_path / 'epoch_2.pth.tmp').stat().st_size > 0
+    assert sorted(path.name for path in tmp_path.glob('*.pth')) == [
+        'epoch_1.pth'
+    ]
     config.resume = True
     runner = runner_of(config)
     runner.train()
     assert runner.epoch == 3
+    assert not (tmp_path / 'epoch_2.pth.tmp').exists()
 
 
 def with_a_small_disk(config, limit):
@@ -142,7 +140,7 @@ def test_a_full_disk_while_saving(scope, tmp_path):
     process.start()
     process.join(120)
     assert process.exitcode == 1
-    assert last_whole_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
+    assert not list(tmp_path.glob('epoch_2*'))
     assert 'epoch_1.pth' in (tmp_path / 'last_checkpoint').read_text()
     runner = runner_of(config)
     runner.train()

@@ -132,7 +132,7 @@ def test_the_package_lies_where_it_should(installation):
     assert file.resolve().parent.parent == home.resolve()
     assert (file.parent / '.mim/model-index.yml').is_file()
     assert (file.parent / '.mim/configs/metafile.yml').is_file()
-    for name in ('page.html', 'page.css'):
+    for name in ('page.html', 'page.css', 'page.images.html'):
         assert (file.parent / 'report' / name).is_file()
     for name in ('train.py', 'test.py'):
         assert (file.parent / '.mim/tools' / name).is_file()

@@ -21,8 +21,8 @@ from interclr_plugin.runner import steps_per_pass
 def test_steps_of_a_pass(monkeypatch, sampler, size, world, drop_last, steps):
     """Without it an InfiniteSampler on W processes, which has the length of
     the whole data set on each, makes every epoch W passes long."""
-    for place in ('mmengine.dataset.sampler.get_dist_info',):
-        monkeypatch.setattr(place, lambda: (0, world))
+    monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info',
+                        lambda: (0, world))
     monkeypatch.setattr(module, 'get_world_size', lambda: world)
     data = list(range(size))
     loader = DataLoader(

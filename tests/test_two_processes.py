@@ -1,5 +1,6 @@
 """Real runs over two gloo processes: what is replicated stays equal."""
 import os
+from datetime import timedelta
 
 import pytest
 import torch
@@ -55,7 +56,9 @@ def run(rank, scope, folder, hooks, sampler, labels, changes, port):
         'gloo',
         init_method=f'file://{folder}/store',
         rank=rank,
-        world_size=2)
+        world_size=2,
+        # A process that waits for the other in vain shall fail its test.
+        timeout=timedelta(minutes=2))
     from small_run import ALGORITHMS, runner_of, small, small_config
     changes = dict(changes)
     algorithm = changes.pop('algorithm', None)

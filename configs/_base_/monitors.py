@@ -16,3 +16,17 @@ label_monitors = [
     dict(type='LabelMonitor'),
     dict(type='OnlineKNNHook', interval=10),
 ]
+# A picture of the clusters for the visualisation backends.
+picture_monitors = [dict(type='MontageMonitor')]
+# Where numbers and pictures go besides the log:
+#
+#   visualizer = dict(
+#       type='Visualizer',
+#       vis_backends=[_base_.backends.local, _base_.backends.tensorboard])
+#
+# Each but the first needs the package of its name, by pip install.
+backends = dict(
+    local=dict(type='LocalVisBackend'),
+    tensorboard=dict(type='TensorboardVisBackend'),
+    wandb=dict(type='WandbVisBackend', init_kwargs=dict(project='interclr')),
+    mlflow=dict(type='MLflowVisBackend', exp_name='interclr'))

@@ -8,14 +8,15 @@ from torch import Tensor
 
 from ..checkpoints.branch_names import rename_1_0
 from ..inter_image import InterImageBranch
+from ..settings import require_settings, written_in
 from .image_index import image_index
 from .projections import (
-    READERS,
     ProjectionReader,
     find_reader,
     projection,
     recorded_calls,
 )
+from .stock_class import MODEL, require_stock_settings, stock_class_of
 
 
 class InterCLRMixin:
@@ -25,14 +26,14 @@ class InterCLRMixin:
     the way are recorded, so the branch costs no further forward pass.
     """
 
-    def __init__(self, *, inter_image: dict, intra_weight: float,
-                 inter_weight: float, **stock) -> None:
+    def __init__(self, *, inter_image: dict, inter_neck: Optional[dict],
+                 key_from: str, intra_weight: float, inter_weight: float,
+                 **stock) -> None:
         super().__init__(**stock)
-        own_neck = inter_image.pop('neck', None)
-        self.key_from = inter_image.pop('key_from')
+        self.key_from = key_from  # the reader's field that gives the key
         self.inter_image = InterImageBranch(**inter_image)
         # Weights, beside the branch: all that is in it is a data set's state.
-        self.inter_neck = own_neck and MODELS.build(own_neck)
+        self.inter_neck = inter_neck and MODELS.build(inter_neck)
         self.intra_weight = intra_weight
         self.inter_weight = inter_weight
         self.warming_up = False
@@ -143,6 +144,7 @@ def _weigh(name: str, value: Union[Tensor, List[Tensor]],
 
 
 @MODELS.register_module()
+@written_in(MODEL)
 def InterCLR(*,
              algorithm: Union[str, type],
              inter_image: dict,
@@ -189,49 +191,43 @@ def InterCLR(*,
             raise ValueError(f'{name}={weight} must be at least 0. Change '
                              f'model=dict({name}=...); by default '
                              'intra_weight is 1 - inter_weight.')
-    stock_class = algorithm
-    with MODELS.switch_scope_and_registry(None) as registry:
-        if not isinstance(algorithm, type):
-            stock_class = registry.get(algorithm)
-    if stock_class is None:
-        raise ValueError(
-            f'algorithm={algorithm!r} is not registered in scope '
-            f'{registry.scope!r}. Change model=dict(algorithm=...) or '
-            'default_scope; InterCLR knows ' + ', '.join(sorted(READERS)) +
-            '.')
+    stock_class = stock_class_of(algorithm)
     algorithm = stock_class.__name__
     reader = find_reader(stock_class)  # fails early, before a model is built
+    require_stock_settings(stock_class, stock)
+    require_settings(
+        InterImageBranch,
+        inter_image,
+        'model=dict(inter_image=dict({}))',
+        more=('neck', 'key_view'))
     inter_image = dict(inter_image)
-    if inter_image.get('neck') and 'neck' not in reader.watch:
+    inter_neck = inter_image.pop('neck', None)
+    if inter_neck and 'neck' not in reader.watch:
         raise ValueError(
             f'algorithm={algorithm!r} cannot have inter_image=dict(neck=...): '
             f'its projections are read from {", ".join(reader.watch)}, not '
             "from its neck, whose input a neck of the branch's own would "
             'take. Remove inter_image.neck.')
-    inter_image['key_from'] = _key_from(algorithm, reader, inter_image)
+    view = inter_image.pop('key_view', None)
+    views = ('second', 'first') if reader.second else ('first', )
+    if view not in (None, *views):
+        raise ValueError(
+            f'key_view={view!r} is not allowed with algorithm={algorithm!r}: '
+            f'its neck sees views that give {" or ".join(map(repr, views))}.'
+            ' Change inter_image=dict(key_view=...).')
+    key_from = 'key'
+    if inter_neck:
+        key_from = 'query' if (view or views[0]) == 'first' else 'second'
     if 'feat_dim' not in inter_image:
         inter_image['feat_dim'] = _projection_width(
-            inter_image.get('neck') or stock.get('neck'))
+            inter_neck or stock.get('neck'))
     return derived_class(stock_class)(
         inter_image=inter_image,
+        inter_neck=inter_neck,
+        key_from=key_from,
         intra_weight=intra_weight,
         inter_weight=inter_weight,
         **stock)
-
-
-def _key_from(algorithm: str, reader: ProjectionReader,
-              inter_image: dict) -> str:
-    """Name the field of the reader that gives the key."""
-    view = inter_image.pop('key_view', None)
-    allowed = ('second', 'first') if reader.second else ('first', )
-    if view not in (None, *allowed):
-        raise ValueError(
-            f'key_view={view!r} is not allowed with algorithm={algorithm!r}: '
-            f'its neck sees views that give {" or ".join(map(repr, allowed))}.'
-            ' Change inter_image=dict(key_view=...).')
-    if not inter_image.get('neck'):
-        return 'key'
-    return 'query' if (view or allowed[0]) == 'first' else 'second'
 
 
 def _projection_width(neck: Optional[dict]) -> int:

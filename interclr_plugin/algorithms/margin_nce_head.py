@@ -4,9 +4,11 @@ from mmengine.registry import MODELS
 from torch import Tensor
 
 from ..inter_image import MarginNCELoss
+from ..settings import written_in
 
 
 @MODELS.register_module()
+@written_in()
 class MarginNCEHead(BaseModule):
     """Replace the stock ``ContrastiveHead`` of MoCo, SimCLR, DenseCL or NPID.
 
@@ -17,12 +19,8 @@ class MarginNCEHead(BaseModule):
         margin (float): On the positive logit; above 0 the boundary is more
             stringent, below 0 less. Defaults to 0.0, best for the intra-image
             branch in the paper.
-        margin_type (str): ``'cosine'`` or ``'arc'``. Defaults to
-            ``'cosine'``.
-        temperature (float): Above 0. Defaults to 0.2.
-
-    Raises:
-        ValueError: As :class:`MarginNCELoss`.
+        margin_type, temperature: As for :class:`MarginNCELoss`, which also
+            says what is raised.
 
     Source: docs/method.md 5.
     """

@@ -15,31 +15,16 @@ _OLD_NAMES = {
     'random.seed': 'seed',
     'random.step': 'step',
 }
-_OLD_READY, _OLD_FAULT, OLD_IMAGES = (
-    STATE + name for name in ('ready', 'fault', 'images'))
+OLD_IMAGES = 'inter_image.images'
 
 
 def is_state(name: str) -> bool:
-    """Tell the bank's state, which a new run does without, from weights.
-
-    Args:
-        name (str): In a checkpoint of this version or of 1.0.0.
-
-    Returns:
-        bool: Whether it is the state of a training set.
-    """
+    """Tell a training set's state, also that of 1.0.0, from weights."""
     return name.startswith(STATE) and not name.startswith(_OLD_NECK)
 
 
 def is_stock(name: str) -> bool:
-    """Tell whether a stock algorithm has a weight, too.
-
-    Args:
-        name (str): In a checkpoint of this version or of 1.0.0.
-
-    Returns:
-        bool: False for all that InterCLR adds.
-    """
+    """Tell a stock algorithm's weights from all that InterCLR adds."""
     return not name.startswith((STATE, NECK))
 
 
@@ -51,20 +36,17 @@ def rename_1_0(state: MutableMapping[str, Tensor], prefix: str = '') -> None:
             of this version stay.
         prefix (str): Ahead of the algorithm's own names.
     """
-    old = f'{prefix}{STATE}'
-    bank = f'{prefix}{BANK}'
-    necks = [name for name in state if name.startswith(prefix + _OLD_NECK)]
-    for name in necks:
-        today = prefix + NECK + name[len(prefix + _OLD_NECK):]
-        state[today] = state.pop(name)
+    old, bank, neck = prefix + STATE, prefix + BANK, prefix + _OLD_NECK
+    for name in [name for name in state if name.startswith(neck)]:
+        state[prefix + NECK + name[len(neck):]] = state.pop(name)
     for name, today in _OLD_NAMES.items():
         if old + name in state:
             state[bank + today] = state.pop(old + name)
-    ready = state.pop(prefix + _OLD_READY, None)
+    ready = state.pop(f'{old}ready', None)
     if ready is not None:
         # 1.0.0 told by a flag whether there were clusters, and a bank
         # without rows had zeros.
         filled = state[bank + 'features'].any()
         state[f'{bank}status'] = torch.tensor(2 if ready else int(filled))
-    state.pop(prefix + _OLD_FAULT, None)
+    state.pop(f'{old}fault', None)
     state.pop(prefix + OLD_IMAGES, None)

@@ -1,7 +1,5 @@
 """What MoCo and InterCLR-MoCo weights of mmselfsup 0.x are called in 1.x.
 
-    python -m interclr_plugin convert old.pth new.pth
-
 mmselfsup 1.x and mmpretrain 1.x give MoCo's weights the same names, so one
 file serves both: as ``load_from`` of stock MoCo and of InterCLR on MoCo, as
 ``Pretrained(prefix='backbone.')`` of every downstream benchmark. 0.x kept its

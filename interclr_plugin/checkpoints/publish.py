@@ -1,12 +1,8 @@
 """Which weights of a checkpoint are handed on, in a small file.
 
-    python -m interclr_plugin publish epoch_200.pth published.pth
-    python -m interclr_plugin publish epoch_200.pth backbone.pth --backbone
-
-The first keeps the stock model and leaves out the branch (``inter_image.*``,
-``inter_neck.*``), the optimizer, the schedule, the log and the random
-states; it resumes nothing, and loads wherever the stock algorithm's does. The
-second keeps the backbone alone, its names without ``backbone.``.
+The stock model, without the branch (``inter_image.*``, ``inter_neck.*``), the
+optimizer, the schedule, the log and the random states: it resumes nothing, and
+loads wherever the stock algorithm's does. Or the backbone alone.
 """
 from .branch_names import is_stock
 from .reading import load_state_dict

@@ -1,6 +1,7 @@
 """How a checkpoint is read: its weights alone, and no code in it is run."""
 import pickle
 import types
+import zipfile
 from typing import Any, Dict
 
 import torch
@@ -44,7 +45,7 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
     with get_local_path(str(path)) as local:
         try:
             checkpoint = _read(local)
-        except (OSError, ValueError):
+        except (FileNotFoundError, PermissionError, ValueError):
             raise
         except Exception as error:  # whatever the bytes of a file lead to
             raise ValueError(
@@ -63,23 +64,38 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
 
 
 def load_backbone(backbone: nn.Module, path: str) -> None:
-    """Fill a backbone with the ``backbone.*`` weights of a checkpoint.
+    """Fill a backbone with the weights of a checkpoint.
 
     Args:
         backbone (nn.Module): Changed in place.
-        path (str): File or URL; further weights in it are left alone.
+        path (str): File or URL, as for :func:`fill_backbone`.
+
+    Raises:
+        ValueError: The weights are not those of this backbone.
+    """
+    fill_backbone(backbone, load_state_dict(path), path)
+
+
+def fill_backbone(backbone: nn.Module, state: Dict[str, Tensor],
+                  path: str) -> None:
+    """Fill a backbone with weights that were read.
+
+    Args:
+        backbone (nn.Module): Changed in place.
+        state (dict[str, Tensor]): Those named ``backbone.*`` are taken; where
+            there is none, all, as ``publish --backbone`` writes them.
+        path (str): Where they were, for the error.
 
     Raises:
         ValueError: The weights are not those of this backbone.
     """
     prefix = 'backbone.'
-    state = load_state_dict(path)
     weights = {
         name[len(prefix):]: value
         for name, value in state.items() if name.startswith(prefix)
     }
     try:
-        backbone.load_state_dict(weights)
+        backbone.load_state_dict(weights or state)
     except RuntimeError as error:
         raise ValueError(
             f'{path} does not fit model.backbone of the configuration: it '
@@ -89,15 +105,17 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
 
 
 def _read(path: str) -> Dict[str, Any]:
+    # Mapped, what is not asked for is not read: of a bank perhaps the labels.
+    mapped = dict(map_location='cpu', mmap=zipfile.is_zipfile(path))
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         # Older releases refuse what mmengine stores beside the weights, and
         # cannot be told that it is safe. It is skipped here, unread.
         reader = types.SimpleNamespace(
             __name__=__name__, Unpickler=_TensorUnpickler, load=_load_pickle)
-        return torch.load(path, map_location='cpu', pickle_module=reader)
+        return torch.load(path, pickle_module=reader, **mapped)
     try:
         # upstream/mmengine.py has declared the classes that mmengine stores.
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return torch.load(path, weights_only=True, **mapped)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} holds objects that could run code, and only weights are '

@@ -1,81 +1,163 @@
 """Which files a run may start from: whole checkpoints, not parts of one."""
+import os.path as osp
+import re
 import zipfile
+from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
-from typing import Optional
+from typing import Any, Iterator, Optional, Tuple
 
+from mmengine import dist
+from mmengine.fileio import FileClient, get_file_backend
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, find_latest_checkpoint
 
+# What PreemptionHook writes.
+PREEMPTED = 'preempted.pth'
 _NOT_WHOLE = (
     '{} is not a whole checkpoint: it is missing, was cut off while it was '
-    'written, or is another kind of file. Name another one: load_from=...')
+    'written, was damaged later, or is another kind of file. Name another '
+    'one: load_from=...')
 
 
 def require_whole_checkpoint(runner: Runner) -> None:
     """Look at the file that a run is to load, before it is loaded.
 
-    mmengine writes a checkpoint in place, so a process that is killed while
-    it saves leaves a part of one. A resume that names no file then goes on
-    from the last whole checkpoint of the run's folder.
+    A process that is killed, a disk that is full and a disk that forgets can
+    leave a part of a checkpoint. A resume that names no file then goes on
+    from the last whole checkpoint of the run's ``CheckpointHook``, where it
+    has its files. One process looks, so that all load the same file.
 
     Args:
         runner (Runner): Before it loads or resumes.
 
     Raises:
-        ValueError: A local file that was named, or every one in the folder,
-            is no whole checkpoint.
+        ValueError: A local file that was named, or every one of the run, is
+            no whole checkpoint. It is in the log, too.
 
     Source: mmengine 0.10.7 ``runner.Runner.load_or_resume``.
     """
-    if runner._load_from is not None:
-        named = Path(runner._load_from)
-        if named.is_file() and not (is_whole(named) or _is_old(named)):
-            raise ValueError(_NOT_WHOLE.format(named))
+    if runner._load_from is None and not runner._resume:
         return
-    if not runner._resume:
-        return
-    latest = find_latest_checkpoint(runner.work_dir)
-    if latest is None or is_whole(Path(latest)):
-        return
-    whole = last_whole_checkpoint(Path(runner.work_dir))
-    if whole is None:
-        raise ValueError(
-            _NOT_WHOLE.format(latest) + ' No other checkpoint is in '
-            f'{runner.work_dir}: start anew without --resume.')
-    runner.logger.warning(
-        f'{latest} is not a whole checkpoint; resuming from {whole}.')
-    runner._load_from = str(whole)
+    answer = list(_choose(runner)) if dist.is_main_process() else [None] * 2
+    dist.broadcast_object_list(answer)
+    message, instead = answer
+    if instead is not None:
+        runner.logger.warning(message)
+        runner._load_from = instead
+    elif message is not None:
+        runner.logger.error(message)
+        raise ValueError(message)
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a file is an archive as ``torch.save`` ends it.
+    """Tell whether a file is, to the last bit, what ``torch.save`` wrote.
 
     Args:
         path (Path): A file, or nothing.
 
     Returns:
-        bool: False for a part of a checkpoint, as a killed process leaves
-        it: the table of contents stands at the end.
+        bool: False for a part of a checkpoint, whose table of contents is
+        missing, and for one with a byte that is not the one written: the
+        archive has a checksum (CRC-32) of each tensor. The file is read once.
     """
-    if not (path.is_file() and zipfile.is_zipfile(path)):
+    if not path.is_file():
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith('data.pkl') for name in archive.namelist())
+    about = path.stat()
+    return _is_whole(str(path), about.st_mtime_ns, about.st_size)
 
 
-def last_whole_checkpoint(folder: Path) -> Optional[Path]:
-    """Find the newest whole ``epoch_*.pth`` or ``iter_*.pth``.
+@lru_cache(maxsize=8)  # two hooks ask
+def _is_whole(path: str, *changes: int) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and any(
+                name.endswith('data.pkl') for name in archive.namelist())
+    except Exception:  # whatever the bytes of a file lead to
+        return False
+
+
+def last_whole_checkpoint(runner: Runner) -> Optional[str]:
+    """Find the newest whole checkpoint of a run.
 
     Args:
-        folder (Path): A run's.
+        runner (Runner): Its ``CheckpointHook`` says where, and how the files
+            are called.
 
     Returns:
-        Path, optional: None if there is none.
+        str, optional: None if there is none.
     """
-    found = [
-        path for pattern in ('epoch_*.pth', 'iter_*.pth')
-        for path in folder.glob(pattern) if is_whole(path)
-    ]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    found = sorted(set(_files(runner)), reverse=True)
+    return next((path for _, _, path in found if _is_whole_at(runner, path)),
+                None)
+
+
+def _choose(runner: Runner) -> Tuple[Optional[str], Optional[str]]:
+    """Say what is wrong, if anything, and which file to take instead."""
+    named = runner._load_from
+    if named is not None:
+        path = Path(named)  # what is no local file is its loader's affair
+        bad = path.is_file() and not is_whole(path) and not _is_old(path)
+        return (_NOT_WHOLE.format(named) if bad else None), None
+    latest = find_latest_checkpoint(runner.work_dir)
+    if latest and _is_whole_at(runner, latest):
+        return None, None
+    whole = last_whole_checkpoint(runner)
+    if whole is not None:
+        if latest:
+            return (f'{latest} is not a whole checkpoint; resuming from '
+                    f'{whole}.'), whole
+        return (f'{runner.work_dir} names no last checkpoint; resuming from '
+                f'{whole}.'), whole
+    if latest is None:  # nothing was saved yet
+        return None, None
+    return _NOT_WHOLE.format(latest) + (
+        f' No other checkpoint of {runner.work_dir} is whole: start anew '
+        'without --resume.'), None
+
+
+def _files(runner: Runner) -> Iterator[Tuple[float, int, str]]:
+    """Give (time, number, path) of what may be a checkpoint of the run."""
+    for hook in _checkpoint_hooks(runner):
+        # As CheckpointHook.before_train, which has not run yet.
+        folder = str(hook.out_dir or runner.work_dir)
+        backend = _backend(hook, folder)
+        if folder != runner.work_dir and not hasattr(hook, 'file_backend'):
+            folder = backend.join_path(
+                folder, osp.basename(runner.work_dir.rstrip(osp.sep)))
+        pattern = re.sub(r'\{.*?\}', '*', hook.filename_tmpl)
+        if not backend.isdir(folder):
+            continue
+        for name in backend.list_dir_or_file(folder, list_dir=False):
+            if fnmatch(name, pattern) or name == PREEMPTED:
+                path = backend.join_path(folder, name)
+                local = Path(path)
+                yield (local.stat().st_mtime if local.is_file() else 0.,
+                       int((re.findall(r'\d+', name) or [0])[-1]), path)
+
+
+def _is_whole_at(runner: Runner, path: str) -> bool:
+    """Tell of a file wherever the run's checkpoints are."""
+    if Path(path).is_dir():  # DeepSpeed's: many files, none of an archive
+        return True
+    if Path(path).is_file():
+        return is_whole(Path(path))
+    for hook in _checkpoint_hooks(runner)[:1]:
+        backend = _backend(hook, path)
+        if backend.isfile(path):
+            with backend.get_local_path(path) as local:
+                return is_whole(Path(local))
+    return False
+
+
+def _checkpoint_hooks(runner: Runner) -> list:
+    return [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+
+
+def _backend(hook: CheckpointHook, path: str) -> Any:
+    if hook.file_client_args is not None:
+        return FileClient.infer_client(hook.file_client_args, path)
+    return get_file_backend(path, backend_args=hook.backend_args)
 
 
 def _is_old(path: Path) -> bool:

@@ -5,12 +5,17 @@ import argparse
 PROGRAM = 'python -m interclr_plugin'
 # By name, which is also the name of the command's module.
 COMMANDS = {
+    'init': 'check a folder of images, and write what trains on it',
     'train': "run the train.py of the configuration's library",
     'test': "run the test.py of the configuration's library",
     'propose': 'settings of the inter-image branch for a number of images',
     'evaluate': 'kNN and linear top-1 accuracy of frozen features',
     'report': 'one HTML page about a training: is it learning?',
+    'clusters': 'a table of which training image is in which cluster',
+    'embed': 'features and projections of images, new or of the training',
+    'neighbours': 'the training images that are most similar to an image',
     'publish': 'a small file of a checkpoint, to hand on',
+    'export': 'a backbone for torchvision, timm, Hugging Face or ONNX',
     'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
 }
 

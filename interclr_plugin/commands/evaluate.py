@@ -2,9 +2,10 @@
 import json
 from typing import List
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 from ..evaluation import evaluate
+from ..upstream.tools import read_config
 from . import new_parser
 
 
@@ -42,13 +43,7 @@ def main(words: List[str]) -> None:
     parser.add_argument('--device', help='cpu, cuda, ...; none: GPU if any')
     options = vars(parser.parse_args(words))
     out = options.pop('out')
-    path = options.pop('config')
-    try:
-        config = Config.fromfile(path)
-    except (AssertionError, SyntaxError) as error:
-        # mmengine's, of a package that it does not know and of bad Python;
-        # neither names the file.
-        raise ValueError(f'{path}: {error}') from error
+    config = read_config(options.pop('config'))
     config.merge_from_dict(options.pop('cfg_options') or {})
     result = evaluate(config, **options)
     print(f"train images  {result['num_train']:>8}\n"

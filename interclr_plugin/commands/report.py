@@ -17,7 +17,14 @@ def main(words: List[str]) -> None:
     parser = new_parser('report')
     parser.add_argument('work_dir', help='--work-dir of the training')
     parser.add_argument(
-        '--baseline', help='work directory of a training to compare with')
+        '--baseline',
+        nargs='+',
+        help='work directories of trainings to compare with')
+    parser.add_argument(
+        '--labels',
+        help="true classes to measure with: 'folders' for the names of the "
+        "images' folders, or a CSV file with a line file,class for each; "
+        'none: those of the data set')
     parser.add_argument(
         '--output', help='page to write; none: report.html in WORK_DIR')
     parser.add_argument(
@@ -25,6 +32,10 @@ def main(words: List[str]) -> None:
         dest='knn',
         action='store_false',
         help='measure no accuracy, which takes long on millions of images')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run the configuration in WORK_DIR, which may hold any code')
     parser.add_argument('--device', help='cpu, cuda, ...; none: GPU if any')
     parser.add_argument('--num-workers', type=int, default=0)
     options = vars(parser.parse_args(words))

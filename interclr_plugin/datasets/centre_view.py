@@ -11,12 +11,10 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import mmcv
 import numpy as np
 import torch
-from mmengine.dataset import (
-    BaseDataset,
-    ClassBalancedDataset,
-    Compose,
-    RepeatDataset,
-)
+from mmengine.dataset import BaseDataset, ConcatDataset
+
+from .positions import image_parts, joined
+from .strict_pipeline import Strict
 
 MULTI_VIEW = 'MultiView'
 # Where a crop transform keeps its output size. In this order, because
@@ -25,6 +23,8 @@ MULTI_VIEW = 'MultiView'
 SIZE_ATTRIBUTES = ('crop_size', 'size', 'scale')
 # 256 pixels for a crop of 224, the usual test-time resize.
 RESIZE_RATIO = 8 / 7
+# Times the shorter edge, of an image that is resized.
+_LONGEST = 8
 PASS_TRANSFORMS = (
     'Pass what comes ahead of the packing transform: transforms=['
     "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(224, 224))].")
@@ -33,7 +33,7 @@ PASS_TRANSFORMS = (
 def centre_view(
         dataset: Any,
         transforms: Optional[Sequence[Union[dict, Callable]]] = None
-) -> BaseDataset:
+) -> Union[BaseDataset, ConcatDataset]:
     """Copy of a training set that gives one unaugmented view per image.
 
     The copy shares the images' annotations with the original, which stays as
@@ -44,7 +44,8 @@ def centre_view(
 
     Args:
         dataset (BaseDataset): Training set of either library, or a
-            ``RepeatDataset`` or ``ClassBalancedDataset`` around one.
+            ``ConcatDataset``, ``RepeatDataset`` or ``ClassBalancedDataset``
+            around such sets.
         transforms (Sequence[dict | Callable], optional): What stands in for
             everything ahead of the packing transform, loading included;
             configurations are built in the scope in use. None: the
@@ -54,7 +55,7 @@ def centre_view(
             edge of 8/7 S pixels.
 
     Returns:
-        BaseDataset: The view, of one entry per image.
+        BaseDataset | ConcatDataset: The view, of one entry per image.
 
     Raises:
         ValueError: No image order can be told from the dataset's class, or
@@ -62,13 +63,13 @@ def centre_view(
 
     Source: docs/method.md 3.1.
     """
-    dataset = innermost_dataset(dataset)
-    stages = list(dataset.pipeline.transforms)
-    if transforms is None:
-        before, augmenting, after = _split(stages)
-        view = before + [ResizeCentreCrop(_crop_size(augmenting))]
-    else:
-        view, after = list(transforms), stages[-1:]
+    return joined([_view(part, transforms) for part in image_parts(dataset)])
+
+
+def _view(dataset: BaseDataset,
+          transforms: Optional[Sequence[Union[dict, Callable]]]
+          ) -> BaseDataset:
+    stages = view_stages(dataset.pipeline.transforms, transforms)
     copied = copy.copy(dataset)
     # Loaded before test_mode is set, since for some datasets that also
     # chooses the split (mmcls' CIFAR10).
@@ -76,23 +77,21 @@ def centre_view(
     # An unreadable image must raise: replaced by a random other one, as in
     # training, it would put a wrong feature into its row.
     copied.test_mode = True
-    copied.pipeline = _Strict(view + [_as_only_view] + after)
+    copied.pipeline = Strict(stages)
     return copied
 
 
-class _Strict(Compose):
-    """Name the image that a transform gives up, where Compose gives None."""
-
-    def __call__(self, data: dict) -> dict:
-        name = data.get('img_path', f"number {data.get('sample_idx')}")
-        results = super().__call__(data)
-        if results is None:
-            raise ValueError(
-                f'The image {name} cannot be read, and every image needs its '
-                'feature before training starts. Mend or remove it; or '
-                "cluster what the first epoch can read: custom_hooks=[dict("
-                "type='MemoryBankHook', first_clustering='bank')].")
-        return results
+def view_stages(
+        stages: Sequence[Callable],
+        transforms: Optional[Sequence[Union[dict, Callable]]] = None
+) -> List[Union[dict, Callable]]:
+    """Give the stages of the view; arguments as for `centre_view`."""
+    if transforms is None:
+        before, _, after = split_pipeline(list(stages))
+        view = before + [ResizeCentreCrop(view_size(stages))]
+    else:
+        view, after = list(transforms), list(stages[-1:])
+    return view + [_as_only_view] + after
 
 
 def to_model_inputs(model: torch.nn.Module, batch: dict) -> torch.Tensor:
@@ -150,6 +149,14 @@ class ResizeCentreCrop:
                 f'{PASS_TRANSFORMS}')
         height, width = image.shape[:2]
         shorter = min(height, width)
+        # Of a strip only the middle: its other pixels are cropped anyway, and
+        # enlarged they could fill the memory.
+        for axis, edge in enumerate((height, width)):
+            if edge > _LONGEST * shorter:
+                start = (edge - _LONGEST * shorter) // 2
+                image = image.take(
+                    range(start, start + _LONGEST * shorter), axis)
+        height, width = image.shape[:2]
         if shorter != self.size:
             ratio = round(self.size * RESIZE_RATIO) / shorter
             height, width = round(height * ratio), round(width * ratio)
@@ -168,20 +175,23 @@ def _as_only_view(results: dict) -> dict:
     return results
 
 
-def innermost_dataset(dataset: Any) -> BaseDataset:
-    while isinstance(dataset, (RepeatDataset, ClassBalancedDataset)):
-        dataset = dataset.dataset
-    # In a ConcatDataset sample_idx starts anew in each part, and a KFold or
-    # Subset has some images of its inner dataset only.
-    if not isinstance(getattr(dataset, 'pipeline', None), Compose):
-        raise ValueError(
-            f'{type(dataset).__name__} has no position per image of its own: '
-            'allowed are one dataset derived from BaseDataset, RepeatDataset '
-            'and ClassBalancedDataset. Change train_dataloader.dataset.')
-    return dataset
+def view_size(stages: Sequence) -> int:
+    """Tell the size of the view from the transforms of a training.
+
+    Args:
+        stages (Sequence): Transforms of a pre-training pipeline.
+
+    Returns:
+        int: Edge of the centre crop, in pixels.
+
+    Raises:
+        ValueError: No square crop is among the augmentations.
+    """
+    _, augmenting, _ = split_pipeline(list(stages))
+    return _crop_size(augmenting)
 
 
-def _split(stages: List) -> Tuple[List, List, List]:
+def split_pipeline(stages: List) -> Tuple[List, List, List]:
     names = [type(stage).__name__ for stage in stages]
     if MULTI_VIEW in names:
         first = names.index(MULTI_VIEW)

@@ -1,10 +1,12 @@
 """Scikit-learn's digits: 1,797 scanned digits, no files and no download."""
-from typing import Callable, List, Optional, Sequence, Union
+from typing import Any, List
 
 import mmcv
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
+
+from ..arguments import check_known
 
 # Where each split lies in load_digits(), whose order is fixed.
 SPLITS = dict(train=slice(0, 1500), test=slice(1500, 1797))
@@ -23,16 +25,8 @@ class Digits(BaseDataset):
 
     Args:
         split (str): 'train', the first 1,500 images, or 'test', the last 297.
-        pipeline (Sequence[dict | Callable]): Transforms of the scope in use.
-        metainfo (dict, optional): Added to the class names '0' to '9'.
-        indices (int | Sequence[int], optional): Keep only these images; an
-            int keeps the first (positive) or the last (negative) ones.
-        serialize_data (bool): Hold the items as one array of bytes, which
-            loader processes share.
-        test_mode (bool): Raise where the pipeline returns None, in place of
-            trying another image.
-        lazy_init (bool): Read the images at the first use.
-        max_refetch (int): Tries per item when ``test_mode`` is off.
+        **base: Arguments of mmengine's ``BaseDataset``, such as ``pipeline``
+            and ``indices``; those that name files have no use here.
 
     Raises:
         ValueError: ``split`` is neither of the two.
@@ -44,38 +38,13 @@ class Digits(BaseDataset):
 
     METAINFO = dict(classes=tuple('0123456789'))
 
-    def __init__(self,
-                 *,
-                 split: str = 'train',
-                 pipeline: Sequence[Union[dict, Callable]] = (),
-                 metainfo: Optional[dict] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
-                 serialize_data: bool = True,
-                 test_mode: bool = False,
-                 lazy_init: bool = False,
-                 max_refetch: int = 1000) -> None:
-        if split not in SPLITS:
-            raise ValueError(
-                f'split={split!r} is not a split of Digits: allowed are '
-                f"{', '.join(map(repr, SPLITS))}. Change `split` in "
-                "dataset=dict(type='Digits', split=...).")
+    def __init__(self, *, split: str = 'train', **base: Any) -> None:
+        check_known('split', split, SPLITS, "dataset=dict(type='Digits', {})")
         self.split = split
-        super().__init__(
-            metainfo=metainfo,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=list(pipeline),
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch)
+        super().__init__(**base)
 
     def load_data_list(self) -> List[dict]:
-        """Read the split.
-
-        Returns:
-            list[dict]: Per image ``img``, ``img_shape``, ``ori_shape`` and
-            ``gt_label``, as listed for the class.
-        """
+        """Read the split: an entry for each image, as the class says."""
         images, labels = _load_digits()
         return [
             dict(
@@ -87,36 +56,17 @@ class Digits(BaseDataset):
         ]
 
     def get_cat_ids(self, idx: int) -> List[int]:
-        """Classes of an image, which ``ClassBalancedDataset`` asks for.
-
-        Args:
-            idx (int): Position in the split.
-
-        Returns:
-            list[int]: The digit, 0 to 9, alone.
-        """
+        """The one class of an image, for ``ClassBalancedDataset``."""
         return [self.get_data_info(idx)['gt_label']]
 
     def get_gt_labels(self) -> np.ndarray:
-        """Classes of all images, which mmselfsup's kNN tool asks for.
-
-        Returns:
-            ndarray: (n,) int, 0 to 9.
-        """
+        """Classes of all images, (n,), for mmselfsup's kNN tool."""
         return np.array(
             [self.get_data_info(i)['gt_label'] for i in range(len(self))])
 
-    def extra_repr(self) -> List[str]:
-        """Lines for the printed form.
-
-        Returns:
-            list[str]: The split.
-        """
-        return [f'Split: {self.split}']
-
 
 def _load_digits():
-    # Imported here: scikit-learn is an extra, and importing the plugin must
+    # Imported here: scikit-learn takes long, and importing the plugin must
     # work without it.
     try:
         from sklearn.datasets import load_digits

@@ -1,7 +1,7 @@
 """How features of a whole data set are computed, leaving no trace behind."""
 import random
 from contextlib import contextmanager
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Tuple
 
 import numpy as np
 import torch
@@ -10,17 +10,48 @@ from mmengine.dataset import default_collate
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from ..distributed import shard
+from ..distributed import shard, share
 
 
 def extract(dataset: Dataset,
             model: nn.Module,
             forward: Callable[[dict], Tensor],
-            *,
-            batch_size: int = 256,
-            num_workers: int = 0,
-            progress: Callable[[int], None] = lambda done: None) -> Tensor:
+            **options) -> Tensor:
     """Compute one feature per item, the items shared out over the processes.
+
+    Args:
+        dataset (Dataset): n items, as for :func:`extract_batches`.
+        model (nn.Module): Whose mode is set.
+        forward (Callable): Takes a collated batch, gives (b, D).
+        **options: Further arguments of :func:`extract_batches`.
+
+    Returns:
+        Tensor: (n, D) float32 on the model's device, equal on all processes.
+    """
+    rows = [
+        batch for _, batch in extract_batches(dataset, model, forward,
+                                              **options)
+    ]
+    device = next(model.parameters()).device
+    # A process may have no item at all, and knows no width then.
+    width = torch.tensor(rows[0].shape[1] if rows else 0, device=device)
+    dist.all_reduce(width, 'max')
+    features = torch.zeros(len(dataset), int(width), device=device)
+    features[shard(len(dataset))] = torch.cat([*rows, features[:0]])
+    share(features)
+    return features
+
+
+def extract_batches(
+    dataset: Dataset,
+    model: nn.Module,
+    forward: Callable[[dict], Tensor],
+    *,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    progress: Callable[[int], None] = lambda done: None
+) -> Iterator[Tuple[slice, Tensor]]:
+    """Compute the features of this process's items, a batch at a time.
 
     The model runs in eval mode without gradients and is put back into its
     mode afterwards; the random state is put back too, so that a run with an
@@ -36,29 +67,25 @@ def extract(dataset: Dataset,
         progress (Callable): Told how many items each batch had, times the
             number of processes.
 
-    Returns:
-        Tensor: (n, D) float32 on the model's device, equal on all processes.
+    Yields:
+        tuple[slice, Tensor]: Which items, and (b, D) float32 on the model's
+        device.
     """
     mine = shard(len(dataset))
-    part = Subset(dataset, range(mine.start, mine.stop))
     loader = DataLoader(
-        part,
+        Subset(dataset, range(mine.start, mine.stop)),
         batch_size=batch_size,
         num_workers=num_workers,
         collate_fn=default_collate)
-    rows = []
     device = next(model.parameters()).device
-    with _untouched_random_state(device), _eval_mode(model), torch.no_grad():
+    start = mine.start
+    with _untouched_random_state(device), _eval_mode(
+            model), torch.no_grad(), _plain_errors():
         for batch in loader:
-            rows.append(forward(batch).float())
-            progress(len(rows[-1]) * dist.get_world_size())
-    # A process may have no item at all, and knows no width then.
-    width = torch.tensor(rows[0].shape[1] if rows else 0, device=device)
-    dist.all_reduce(width, 'max')
-    features = torch.zeros(len(dataset), int(width), device=device)
-    features[mine] = torch.cat([*rows, features[:0]])
-    dist.all_reduce(features)
-    return features
+            rows = forward(batch).float()
+            yield slice(start, start + len(rows)), rows
+            start += len(rows)
+            progress(len(rows) * dist.get_world_size())
 
 
 @contextmanager
@@ -70,6 +97,18 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in training.items():
             module.training = mode
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    # torch puts the traceback of a loader process into its error's message.
+    try:
+        yield
+    except ValueError as error:
+        _, traceback, message = str(error).rpartition('\nValueError: ')
+        if not traceback:
+            raise
+        raise ValueError(message.strip()) from error
 
 
 @contextmanager

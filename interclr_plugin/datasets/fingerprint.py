@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from ..checkpoints.branch_names import OLD_IMAGES
-from .centre_view import innermost_dataset
+from .positions import image_parts
 
 # Under the checkpoint's ``meta``.
 KEY = 'image_fingerprint'
+LIST_KEY = 'image_list_print'
 
 
 def fingerprint(dataset: Any) -> str:
@@ -21,29 +22,40 @@ def fingerprint(dataset: Any) -> str:
 
     Args:
         dataset (BaseDataset): A training set of either library, or one that
-            repeats another.
+            repeats or joins others.
 
     Returns:
         str: SHA-256 in hexadecimal digits.
     """
-    dataset = innermost_dataset(dataset)
-    prefix = getattr(dataset, 'data_prefix', None) or {}
-    folder = str(prefix.get('img_path', '')) if isinstance(
-        prefix, dict) else str(prefix)
     digest = hashlib.sha256()
-    for position in range(len(dataset)):
-        entry = dataset.get_data_info(position)
-        path = entry.get('img_path')
-        if path is not None:
-            path = str(path)
-            if folder and path.startswith(folder):
-                path = path[len(folder):]
-            digest.update(path.encode() + b'\0')
-        elif 'img' in entry:
-            digest.update(np.ascontiguousarray(entry['img']).tobytes())
-        else:
-            for name in sorted(set(entry) - {'sample_idx'}):
-                digest.update(f'{name}='.encode() + _bytes(entry[name]))
+    for part in image_parts(dataset):
+        folder = _folder(part)
+        for position in range(len(part)):
+            _add(part.get_data_info(position), folder, digest)
+    return digest.hexdigest()
+
+
+def list_print(dataset: Any) -> Optional[str]:
+    """Sum up a data set's list as it lies in memory, 40 times as quickly.
+
+    Where it did not change, the fingerprint did not; where it did, labels or
+    the folder may have, and the images may be the same.
+
+    Args:
+        dataset (BaseDataset): As of :func:`fingerprint`.
+
+    Returns:
+        str, optional: SHA-256 in hexadecimal digits; None where the list is
+        not kept as bytes.
+    """
+    digest = hashlib.sha256()
+    for part in image_parts(dataset):
+        listed = getattr(part, 'data_bytes', None)
+        if not isinstance(listed, np.ndarray) or not len(listed):
+            return None
+        digest.update(_folder(part).encode('utf-8', 'surrogatepass') + b'\0')
+        digest.update(_bytes(listed))
+        digest.update(_bytes(part.data_address))
     return digest.hexdigest()
 
 
@@ -60,6 +72,27 @@ def saved_fingerprint(checkpoint: Dict[str, Any]) -> Optional[str]:
     if old is not None and old.any():
         return bytes(old.tolist()).hex()
     return checkpoint.get('meta', {}).get(KEY)
+
+
+def _add(entry: Dict[str, Any], folder: str, digest: Any) -> None:
+    path = entry.get('img_path')
+    if path is not None:
+        path = str(path)
+        if folder and path.startswith(folder):
+            path = path[len(folder):]
+        # A name may have bytes that are no UTF-8: Python's surrogates.
+        digest.update(path.encode('utf-8', 'surrogatepass') + b'\0')
+    elif 'img' in entry:
+        digest.update(np.ascontiguousarray(entry['img']).tobytes())
+    else:
+        for name in sorted(set(entry) - {'sample_idx'}):
+            digest.update(f'{name}='.encode() + _bytes(entry[name]))
+
+
+def _folder(dataset: Any) -> str:
+    prefix = getattr(dataset, 'data_prefix', None) or {}
+    return str(prefix.get('img_path', '')) if isinstance(
+        prefix, dict) else str(prefix)
 
 
 def _bytes(value: Any) -> bytes:

@@ -2,16 +2,20 @@
 from logging import Logger
 from typing import Any
 
-from .centre_view import innermost_dataset
+from mmengine.dataset import BaseDataset
+
+from .image_pipeline import ImagePipeline
+from .positions import image_parts
 
 # The packing transforms of mmselfsup and mmpretrain.
 _PACKERS = ('PackSelfSupInputs', 'PackInputs')
 
 
 def turn_on_sample_index(dataset: Any, logger: Logger) -> None:
-    """Have the packing transform keep ``sample_idx``, where it drops it.
+    """Have the packing transforms keep ``sample_idx``, where they drop it.
 
-    To be called before the loader starts its workers.
+    Where data sets are joined it is counted over all of them. To be called
+    before the loader starts its workers.
 
     Args:
         dataset (BaseDataset): A training set of either library.
@@ -20,7 +24,18 @@ def turn_on_sample_index(dataset: Any, logger: Logger) -> None:
     Raises:
         ValueError: If no packing transform is found.
     """
-    transforms = innermost_dataset(dataset).pipeline.transforms
+    first = 0
+    for part in image_parts(dataset):
+        _keep_sample_index(part, logger)
+        part.pipeline = ImagePipeline(
+            part.pipeline.transforms,
+            first=first,
+            skip_bad=getattr(part.pipeline, 'skip_bad', False))
+        first += len(part)
+
+
+def _keep_sample_index(part: BaseDataset, logger: Logger) -> None:
+    transforms = part.pipeline.transforms
     packers = [t for t in transforms if type(t).__name__ in _PACKERS]
     if not packers:
         raise ValueError(
@@ -37,16 +52,3 @@ def turn_on_sample_index(dataset: Any, logger: Logger) -> None:
             packer.algorithm_keys = [*packer.algorithm_keys, 'sample_idx']
             logger.info(f'{type(packer).__name__} now keeps sample_idx, which '
                         'InterCLR needs.')
-
-
-def num_distinct_images(dataset: Any) -> int:
-    """Count the images that ``sample_idx`` tells apart.
-
-    Args:
-        dataset (BaseDataset): A training set, possibly one that repeats
-            another.
-
-    Returns:
-        int: N.
-    """
-    return len(innermost_dataset(dataset))

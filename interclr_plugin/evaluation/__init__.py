@@ -1,9 +1,4 @@
 """How good frozen features are: kNN and linear top-1 accuracy.
-
-``python -m interclr_plugin evaluate CONFIG CHECKPOINT`` prints what
-:func:`evaluate` returns. The way through: :mod:`.benchmark` builds backbone
-and datasets from a configuration, :mod:`.features` extracts, :mod:`.probes`
-scores.
 """
 from .benchmark import evaluate
 from .features import extract_features

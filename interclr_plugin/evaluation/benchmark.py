@@ -12,6 +12,7 @@ from torch import nn
 
 from ..checkpoints import load_backbone
 from ..datasets import centre_view
+from ..upstream.tools import read_config
 from .features import extract_features
 from .probes import knn_accuracy, linear_accuracy
 
@@ -36,7 +37,7 @@ def evaluate(config: Union[str, Config],
     Args:
         config (str | Config): Of a pre-training, in either library; its
             ``default_scope`` is used whatever the scope of the caller.
-        checkpoint (str, optional): File or URL with ``backbone.*`` weights.
+        checkpoint (str, optional): File or URL with the backbone's weights.
             None: initial weights.
         test_options (dict, optional): Changes that make the test set out of
             the training set, in place of those in the configuration; keys
@@ -61,12 +62,8 @@ def evaluate(config: Union[str, Config],
     Source: docs/method.md 9.1.
     """
     if not isinstance(config, Config):
-        config = Config.fromfile(config)
-    lacks = [part for part in ('model', 'train_dataloader')
-             if part not in config]
-    if lacks:
-        raise ValueError(f'the configuration has no {" and no ".join(lacks)}. '
-                         'Name that of a pre-training.')
+        config = read_config(config)
+    require_pretraining(config)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     train = config.train_dataloader.dataset
     test = test_set(config, test_options)
@@ -90,6 +87,22 @@ def evaluate(config: Union[str, Config],
         linear=linear_accuracy(*samples),
         num_train=len(samples[1]),
         num_test=len(samples[3]))
+
+
+def require_pretraining(config: Config) -> None:
+    """Refuse a configuration without a model or a training set.
+
+    Args:
+        config (Config): Any.
+
+    Raises:
+        ValueError: It lacks one of them.
+    """
+    lacks = [part for part in ('model', 'train_dataloader')
+             if part not in config]
+    if lacks:
+        raise ValueError(f'the configuration has no {" and no ".join(lacks)}. '
+                         'Name that of a pre-training.')
 
 
 class FrozenModel(nn.Module):
@@ -147,13 +160,25 @@ def test_set(config: Config, options: Optional[dict] = None) -> ConfigDict:
             'no test set is given. Add to the configuration what makes it out '
             "of the training set: evaluation = dict(test=dict(split='test')); "
             'or give --test-options split=test.')
-    inner = config.train_dataloader.dataset
-    while 'dataset' in inner:  # RepeatDataset and its like
-        inner = inner.dataset
+    inner = innermost_config(config.train_dataloader.dataset)
     # Config merges dotted keys and nested dicts as --cfg-options does.
     merged = Config(copy.deepcopy(inner.to_dict()))
     merged.merge_from_dict(options)
     return ConfigDict(merged.to_dict())
+
+
+def innermost_config(dataset: ConfigDict) -> ConfigDict:
+    """Look through RepeatDataset and its like.
+
+    Args:
+        dataset (ConfigDict): Of a training set.
+
+    Returns:
+        ConfigDict: Of the data set that has the images.
+    """
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    return dataset
 
 
 def true_labels(view: Any) -> np.ndarray:

@@ -52,13 +52,25 @@ def extract_features(model: nn.Module,
             num_workers=num_workers).cpu()  # (n, D)
     finally:
         model.to(home)
+    require_finite(features)
+    return features.numpy()
+
+
+def require_finite(features: Tensor) -> None:
+    """Refuse features that cannot be compared.
+
+    Args:
+        features (Tensor): (n, D).
+
+    Raises:
+        ValueError: One is NaN or infinite.
+    """
     bad = int((~torch.isfinite(features)).any(dim=1).sum())
     if bad:
         raise ValueError(
             f'{bad} of {len(features)} images have a NaN or infinite feature; '
             'only finite features can be compared. The training diverged: '
             'choose an earlier checkpoint or lower optim_wrapper.optimizer.lr')
-    return features.numpy()
 
 
 def pool_features(outputs: Any, leads_with_token: bool = False) -> Tensor:

@@ -61,10 +61,8 @@ def linear_accuracy(train_x: np.ndarray,
     """Top-1 accuracy of logistic regression on standardised features.
 
     Args:
-        train_x (ndarray): (n, D) features, of any length.
-        train_y (ndarray): (n,) int labels, of 2 classes or more.
-        test_x (ndarray): (m, D) features.
-        test_y (ndarray): (m,) int labels.
+        train_x, train_y, test_x, test_y (ndarray): As for
+            :func:`knn_accuracy`; 2 classes or more.
         penalty (float): Weight of half the squared length of the
             coefficients beside the summed loss of the training images,
             above 0.

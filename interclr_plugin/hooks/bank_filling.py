@@ -7,32 +7,35 @@ from mmengine.utils import ProgressBar
 from torch import nn
 
 from ..datasets.centre_view import centre_view, to_model_inputs
-from ..datasets.extraction import extract
+from ..datasets.extraction import extract_batches
+from ..distributed import share
+from .log_line import clusters_in_words
 
 
-def fill(model: nn.Module,
-         runner: Runner,
-         transforms: Optional[Sequence[dict]] = None,
-         batch_size: int = 256) -> None:
+def fill(model: nn.Module, runner: Runner,
+         transforms: Optional[Sequence[dict]], batch_size: int) -> None:
     """Store features of all images, as the model sees them now.
 
     Args:
         model (nn.Module): Its bank is written.
         runner (Runner): Its training set is read.
         transforms (Sequence[dict], optional): As for :func:`centre_view`.
-        batch_size (int): Images at once. Defaults to 256.
+        batch_size (int): Images at once.
     """
     branch = model.inter_image
     runner.logger.info(
         f'Filling the memory bank with {branch.num_images} images.')
-    features = extract(
-        centre_view(runner.train_dataloader.dataset, transforms),
-        model,
-        lambda batch: model.project(to_model_inputs(model, batch)),
-        batch_size=batch_size,
-        num_workers=runner.train_dataloader.num_workers,
-        progress=_Progress(branch.num_images))
-    branch.fill(features)
+    # Each batch goes straight to its rows: features of all images beside the
+    # bank would take as much memory again, and more in float32.
+    for rows, features in extract_batches(
+            centre_view(runner.train_dataloader.dataset, transforms),
+            model,
+            lambda batch: model.project(to_model_inputs(model, batch)),
+            batch_size=batch_size,
+            num_workers=runner.train_dataloader.num_workers,
+            progress=_Progress(branch.num_images)):
+        branch.fill(features, rows)
+    share(branch.bank.features)
 
 
 def cluster(model: nn.Module, runner: Runner) -> None:
@@ -46,7 +49,7 @@ def cluster(model: nn.Module, runner: Runner) -> None:
     runner.logger.info('First clustering of the memory bank into '
                        f'{branch.labels.num_clusters} clusters.')
     branch.first_clustering(_Progress(20))
-    runner.logger.info(f'Clusters: {branch.labels.statistics(branch.bank)}')
+    runner.logger.info(clusters_in_words(branch.bank.sizes()))
 
 
 class _Progress:

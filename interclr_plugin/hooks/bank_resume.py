@@ -1,11 +1,54 @@
-"""Whether a bank that was restored belongs to the data set in use."""
+"""Whether what is restored is all of the run, and of the data set in use."""
 from typing import Optional
 
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
-from ..checkpoints.branch_names import is_state
+from ..checkpoints.branch_names import is_state, is_stock, rename_1_0
+from ..datasets.fingerprint import KEY
 from ..inter_image import InterImageBranch
+from ..runner import unwrap
+
+
+def require_all_weights(runner: Runner, checkpoint: dict) -> None:
+    """Refuse to go on from a part of a model.
+
+    mmengine warns of weights that a checkpoint lacks, and goes on with those
+    of a new model. A run of the stock algorithm has no bank, and may get one.
+
+    Args:
+        runner (Runner): With the model that resumes.
+        checkpoint (dict): What it is to be given.
+
+    Raises:
+        ValueError: It lacks some. It is in the log, too.
+    """
+    found = {
+        name[len('module.'):] if name.startswith('module.') else name: value
+        for name, value in checkpoint['state_dict'].items()
+    }
+    rename_1_0(found)
+    with_bank = KEY in checkpoint.get('meta', {})
+    missing = [
+        name for name in unwrap(runner).state_dict() if name not in found
+        # Batch norm of old checkpoints counts nothing.
+        and not name.endswith('num_batches_tracked') and
+        (with_bank or is_stock(name))
+    ]
+    if missing:
+        fault = (
+            f'Cannot resume: the checkpoint lacks {len(missing)} weights of '
+            f'the model, such as {missing[:3]}. Resume from the checkpoint '
+            'as it was saved, with its own configuration, or start a new run '
+            'from its weights: load_from=..., resume=False.')
+        runner.logger.error(fault)
+        raise ValueError(fault)
+
+NO_BANK = (
+    'The checkpoint that is resumed has no memory bank (it is of a training '
+    'without InterCLR): a new one is made. Weights, optimizer and epoch are '
+    "the checkpoint's; for a schedule from its start take load_from=... in "
+    'place of resume.')
 
 
 def require_same_images(branch: InterImageBranch, num_images: int,

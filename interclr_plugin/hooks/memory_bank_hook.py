@@ -6,18 +6,28 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from ..arguments import check_known, check_least
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
-from ..datasets.fingerprint import KEY, fingerprint, saved_fingerprint
-from ..datasets.sample_index import num_distinct_images, turn_on_sample_index
-from ..inter_image import OfflineKMeans
+from ..datasets.fingerprint import (
+    KEY,
+    LIST_KEY,
+    fingerprint,
+    list_print,
+    saved_fingerprint,
+)
+from ..datasets.positions import innermost_dataset
+from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
-from . import bank_filling, bank_resume
+from ..settings import written_in
+from . import bank_filling, bank_resume, first_look, log_line
+from .ranks_agree import require_agreement
 
-FIRST_CLUSTERINGS = ('extraction', 'bank')
+_DUE = 'clustering_due'
 
 
 @HOOKS.register_module()
+@written_in()
 class MemoryBankHook(Hook):
     """Size and fill the memory bank, and keep its labels' cadence.
 
@@ -36,7 +46,8 @@ class MemoryBankHook(Hook):
         batch_size (int): Images at once for the first clustering. Defaults
             to 256.
         statistics_interval (int): Steps between two measurements of the
-            cluster sizes. Defaults to 50.
+            cluster sizes, which are taken at an epoch's end too. Defaults to
+            50.
         accept_other_images (bool): Resume although the data set's list of
             images, or its order, is not the checkpoint's. Rows of the bank
             are an image's by its position, so those of moved images are
@@ -63,19 +74,12 @@ class MemoryBankHook(Hook):
                  statistics_interval: int = 50,
                  accept_other_images: bool = False,
                  check_images: bool = True) -> None:
-        for name, value, least in (('warmup_epochs', warmup_epochs, 0),
-                                   ('batch_size', batch_size, 1),
-                                   ('statistics_interval',
-                                    statistics_interval, 1)):
-            if value < least:
-                raise ValueError(
-                    f'{name}={value} must be at least {least}. Change '
-                    f"dict(type='MemoryBankHook', {name}=...).")
-        if first_clustering not in FIRST_CLUSTERINGS:
-            raise ValueError(
-                f'first_clustering={first_clustering!r} is unknown; allowed: '
-                f'{", ".join(map(repr, FIRST_CLUSTERINGS))}. Change '
-                "dict(type='MemoryBankHook', first_clustering=...).")
+        place = "dict(type='MemoryBankHook', {})"
+        check_least('warmup_epochs', warmup_epochs, 0, place)
+        check_least('batch_size', batch_size, 1, place)
+        check_least('statistics_interval', statistics_interval, 1, place)
+        check_known('first_clustering', first_clustering,
+                    ('extraction', 'bank'), place)
         self.first_clustering = first_clustering
         self.warmup_epochs = warmup_epochs
         self.transforms = transforms
@@ -83,29 +87,48 @@ class MemoryBankHook(Hook):
         self.statistics_interval = statistics_interval
         self.accept_other_images = accept_other_images
         self.check_images = check_images
+        self._resumed = False
         self._restored: Optional[str] = None  # fingerprints
         self._images: Optional[str] = None
+        self._list: Optional[str] = None
+        self._due = False  # a clustering that a longer run makes
 
     def before_run(self, runner: Runner) -> None:
-        """Only a whole checkpoint is loaded."""
+        """Only a whole checkpoint is loaded; the log has short lines."""
         require_whole_checkpoint(runner)
+        log_line.shorten(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Leave out a bank of another run; note whose images it has."""
+        self._resumed = runner._resume
         if runner._resume:
+            bank_resume.require_all_weights(runner, checkpoint)
+            self._due = checkpoint['meta'].get(_DUE, False)
             self._restored = saved_fingerprint(checkpoint)
+            self._list = checkpoint['meta'].get(LIST_KEY)
             return
         state = checkpoint['state_dict']
         for name in [name for name in state if is_state(name)]:
             del state[name]
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        checkpoint['meta'][KEY] = self._images
+        checkpoint['meta'].update({
+            KEY: self._images,
+            LIST_KEY: self._list,
+            _DUE: self._due
+        })
 
     def before_train(self, runner: Runner) -> None:
         """Size and fill the bank, unless a checkpoint restored it."""
         model = unwrap(runner)
         branch, loader = model.inter_image, runner.train_dataloader
+        num_images = len(innermost_dataset(loader.dataset))
+        if self.check_images:
+            before, self._list = self._list, list_print(loader.dataset)
+            same = self._list is not None and self._list == before
+            self._images = self._restored if same else fingerprint(
+                loader.dataset)
+        require_agreement(runner, num_images, self._images)
         if len(loader) == 0:
             raise ValueError(
                 f'{len(loader.dataset)} images give no batch of '
@@ -115,11 +138,11 @@ class MemoryBankHook(Hook):
         turn_on_sample_index(loader.dataset, runner.logger)
         # Batches may be shorter than this on some processes.
         branch.batch_size = loader.batch_size or 0
-        num_images = num_distinct_images(loader.dataset)
-        self._images = fingerprint(
-            loader.dataset) if self.check_images else None
+        first_look.look(runner, model, num_images)
         empty = branch.bank.status == 'empty'
         if empty:
+            if self._resumed:
+                runner.logger.warning(bank_resume.NO_BANK)
             branch.allocate(num_images, runner.seed)
         else:
             bank_resume.require_same_images(
@@ -127,7 +150,6 @@ class MemoryBankHook(Hook):
                 None if self.accept_other_images else self._restored,
                 self._images)
         bank_resume.share_with_averaged_models(runner, branch)
-        _warn_of_an_interval_beyond(runner, branch.labels)
         if branch.bank.status == 'clustered':
             return
         if self.first_clustering == 'extraction':
@@ -148,14 +170,19 @@ class MemoryBankHook(Hook):
         """Stop at bad input; move small clusters and centroids when due."""
         model = unwrap(runner)
         branch = model.inter_image
-        branch.raise_fault(outputs)
+        branch.faults.stop(branch.bank, outputs)
         if branch.bank.status == 'clustered':
             branch.after_step()
         elif branch.bank.random.step >= steps_per_pass(runner):
             bank_filling.cluster(model, runner)
-        if branch.bank.status == 'clustered' and self.every_n_train_iters(
-                runner, self.statistics_interval):
-            log_scalars(runner, branch.labels.statistics(branch.bank))
+        if branch.bank.status == 'clustered':
+            ends = (runner.iter + 1) % steps_per_pass(runner) == 0
+            if ends or self.every_n_train_iters(runner,
+                                                self.statistics_interval):
+                log_scalars(runner, branch.labels.statistics(branch.bank))
+            if ends:
+                runner.logger.info(
+                    log_line.clusters_in_words(branch.bank.sizes()))
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter + 1)
 
@@ -163,26 +190,24 @@ class MemoryBankHook(Hook):
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             self._renew_labels(runner, runner.iter)
 
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Cluster where a run that was shorter did not need to."""
+        if self._due and runner.iter < runner.max_iters:
+            self._cluster_fresh_features(runner)
+        self._due = False
+
     def _renew_labels(self, runner: Runner, steps: int) -> None:
-        # At a pass's end, ahead of a checkpoint: batch statistics, and so the
-        # features, are each process's own, and a checkpoint has but one's.
+        # At a pass's end, ahead of a checkpoint, which has the new labels.
         epoch, step = divmod(steps, steps_per_pass(runner))
         branch = unwrap(runner).inter_image
-        if not step and steps < runner.max_iters and \
-                branch.bank.status == 'clustered' and \
-                branch.labels.wants_clustering(epoch):
+        if step or branch.bank.status != 'clustered' or \
+                not branch.labels.wants_clustering(epoch):
+            return
+        self._due = steps >= runner.max_iters
+        if not self._due:
             self._cluster_fresh_features(runner)
 
     def _cluster_fresh_features(self, runner: Runner) -> None:
         model = unwrap(runner)
         bank_filling.fill(model, runner, self.transforms, self.batch_size)
         bank_filling.cluster(model, runner)
-
-
-def _warn_of_an_interval_beyond(runner: Runner, labels: object) -> None:
-    epochs = runner.max_iters / steps_per_pass(runner)
-    if isinstance(labels, OfflineKMeans) and labels.interval >= epochs:
-        runner.logger.warning(
-            f'interval={labels.interval} epochs between two clusterings in a '
-            f'run of {epochs:.4g}: the labels will stay those of the first '
-            'one. Lower inter_image=dict(labels=dict(interval=...)).')

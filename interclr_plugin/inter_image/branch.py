@@ -6,7 +6,9 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_least
 from ..distributed import first_occurrence, gather_rows
+from ..settings import written_in
 from .contrast import contrast
 from .faults import Faults
 
@@ -16,6 +18,7 @@ _ADD_THE_HOOK = (
     'the bank.')
 
 
+@written_in('model=dict(inter_image=dict({}))')
 class InterImageBranch(BaseModule):
     """Learn inter-image invariance from the projections of any algorithm.
 
@@ -50,10 +53,8 @@ class InterImageBranch(BaseModule):
                  loss: Optional[dict] = None,
                  queries_at_once: Optional[int] = None) -> None:
         super().__init__()
-        if queries_at_once is not None and queries_at_once < 1:
-            raise ValueError(
-                f'queries_at_once={queries_at_once} must be at least 1. '
-                'Change inter_image=dict(queries_at_once=...).')
+        check_least('queries_at_once', queries_at_once, 1,
+                    'inter_image=dict({})')
         self.queries_at_once = queries_at_once
         # The most rows that a process has in a step, where these may differ.
         self.batch_size = 0
@@ -81,27 +82,30 @@ class InterImageBranch(BaseModule):
             ValueError: If N contradicts the configuration, or another
                 setting is impossible for N.
         """
-        self._size(num_images)
+        self.size(num_images)
         self.bank.allocate(num_images, seed)
         self.faults = Faults()
 
-    def fill(self, features: Optional[Tensor] = None) -> None:
-        """Store a feature of every image.
+    def fill(self, features: Optional[Tensor] = None,
+             rows: slice = slice(None)) -> None:
+        """Store features of images.
 
         Args:
-            features (Tensor, optional): (N, D), the same on every process.
-                Defaults to None: random unit rows, which the first epoch of
-                keys replaces.
+            features (Tensor, optional): (n, D). Defaults to None: random
+                rows for all images, which the first epoch of keys replaces.
+            rows (slice): Which n of the N images. Defaults to all.
 
         Raises:
-            ValueError: If a feature is not finite, or not of the bank's
-                width.
+            ValueError: If a feature is not finite, or of another width.
         """
         if features is None:
-            features = torch.randn(
-                self.bank.features.shape,
-                generator=self.bank.shared(),
-                device=self.bank.features.device)
+            generator = self.bank.shared()
+            # A multiple of 16: on the CPU these are the numbers of one draw.
+            for start in range(0, self.num_images, 65536):
+                block = self.bank.features[start:start + 65536].float()
+                self.fill(block.normal_(generator=generator),
+                          slice(start, start + len(block)))
+            return
         self._require_width('feature', features)
         bad = int((~features.isfinite().all(1)).sum())
         if bad:
@@ -109,11 +113,10 @@ class InterImageBranch(BaseModule):
                 f'{bad} of {len(features)} features for the first clustering '
                 'are NaN or infinite. Check the initial weights (load_from, '
                 'init_cfg) and the data preprocessor of the configuration.')
-        self.bank.fill(features)
+        self.bank.fill(features, rows)
 
     def first_clustering(
-        self,
-        progress: Callable[[], None] = lambda: None) -> None:
+            self, progress: Callable[[], None] = lambda: None) -> None:
         """Cluster the bank from nothing; the loss can be computed then.
 
         Args:
@@ -159,7 +162,7 @@ class InterImageBranch(BaseModule):
 
         If anything in the batch of any process is not finite, or an index
         lies outside the bank, nothing is stored and the step is remembered
-        for :meth:`raise_fault`: asking here would wait for the device.
+        for :meth:`Faults.stop`: asking here would wait for the device.
 
         Args:
             key (Tensor): (B, D) projections of any length.
@@ -203,21 +206,6 @@ class InterImageBranch(BaseModule):
         self.labels.after_step(self.bank, self.bank.random.step,
                                self.bank.shared())
 
-    def raise_fault(self, losses: Optional[Dict[str, Tensor]] = None) -> None:
-        """Stop the run, on all processes at once, if a step went wrong.
-
-        To be called after each step: what one process sees, all hear of.
-
-        Args:
-            losses (dict, optional): What the step logged; the values with
-                "loss" in their names must be finite.
-
-        Raises:
-            ValueError: Names the step.
-        """
-        self.faults.stop(losses or {}, self.bank.random.step, self.num_images,
-                         self.bank.labels.device)
-
     def _require_width(self, name: str, projections: Tensor) -> None:
         if projections.dim() != 2 or projections.shape[1] != self.feat_dim:
             raise ValueError(
@@ -226,7 +214,12 @@ class InterImageBranch(BaseModule):
                 f'(B, {self.feat_dim}). Change inter_image=dict(feat_dim=...)'
                 ' to the width of the projection (neck.out_channels).')
 
-    def _size(self, num_images: int) -> None:
+    def size(self, num_images: int) -> None:
+        """Set what depends on the size of the data set, but for the bank.
+
+        Args:
+            num_images (int): N.
+        """
         if self._asked_images not in (None, num_images):
             raise ValueError(
                 f'num_images={self._asked_images}, but the training set has '
@@ -241,8 +234,11 @@ class InterImageBranch(BaseModule):
         # The bank is loaded next, and takes the size of what it is given.
         num_images = len(state_dict.get(f'{prefix}bank.labels', ()))
         if num_images:
-            self._size(num_images)
+            self.size(num_images)
 
 
 def _build(config: Optional[dict], default: str, **arguments) -> nn.Module:
+    for name in set(arguments) & set(config or {}):
+        raise ValueError(f'{name} is written once, for all parts: '
+                         f'inter_image=dict({name}=...).')
     return MODELS.build({'type': default, **(config or {}), **arguments})

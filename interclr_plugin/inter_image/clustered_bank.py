@@ -6,7 +6,9 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
 from ..distributed import is_first_occurrence
+from ..settings import written_in
 from .members import Members
 from .random_stream import RandomStream
 from .running_means import RunningMeans
@@ -18,6 +20,7 @@ _NUMBERS = ('status', 'seed', 'step')
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(bank=dict({})))')
 class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 
@@ -58,11 +61,8 @@ class ClusteredBank(nn.Module):
                 f'momentum={momentum} is outside (0, 1]; it is the weight of '
                 'the new value. Change inter_image=dict(bank=dict('
                 'momentum=...)).')
-        if dtype not in self.DTYPES:
-            raise ValueError(
-                f'dtype={dtype!r} is unknown; allowed: '
-                f'{", ".join(map(repr, self.DTYPES))}. Change inter_image='
-                'dict(bank=dict(dtype=...)).')
+        check_known('dtype', dtype, self.DTYPES,
+                    'inter_image=dict(bank=dict({}))')
         self.momentum = momentum
         self.features = torch.zeros(0, feat_dim, dtype=getattr(torch, dtype))
         self.labels = torch.zeros(0, dtype=torch.long)
@@ -73,23 +73,24 @@ class ClusteredBank(nn.Module):
         """Start anew, with room for so many images.
 
         Args:
-            num_images (int): N, images in the training set.
+            num_images (int): N.
             seed (int): At least 0, the same on every process.
         """
-        self.features = self.features.new_zeros(
-            num_images, self.features.shape[1])
+        width = self.features.shape[1]
+        self.features = self.features.new_zeros(num_images, width)
         self.labels = self.labels.new_zeros(num_images)
         self.centroids.zero_()
         self._start(seed)
 
-    def fill(self, features: Tensor) -> None:
-        """Replace all rows; clusters, if any, are no longer theirs.
+    def fill(self, features: Tensor, rows: slice = slice(None)) -> None:
+        """Replace rows; clusters, if any, are no longer theirs.
 
         Args:
-            features (Tensor): (N, D), any length; stored as unit rows.
+            features (Tensor): (n, D), any length; stored with length 1.
+            rows (slice): Which n of the N. Defaults to all.
         """
-        self.load(features=F.normalize(features, dim=1))
-        self.status = 'filled'
+        self.features[rows] = F.normalize(features, dim=1)
+        self.status, self._sums, self._members = 'filled', None, None
 
     def load(self, **tensors: Tensor) -> None:
         """Replace tensors as a whole; with labels the bank is clustered.
@@ -139,8 +140,7 @@ class ClusteredBank(nn.Module):
         Returns:
             Tensor: () share of these images whose label changed.
         """
-        once = is_first_occurrence(index)
-        before = self.labels[index]
+        once, before = is_first_occurrence(index), self.labels[index]
         if self._sums is not None:
             self._sums.add(index, -once.long(), self.features, self.labels)
         if rows is not None:
@@ -152,8 +152,8 @@ class ClusteredBank(nn.Module):
             self._members.record(index, before, self.labels)
         return ((before != labels) & once).sum() / once.sum()
 
-    def renew_centroids(
-        self, clusters: Union[Tensor, slice] = slice(None)) -> None:
+    def renew_centroids(self,
+                        clusters: Union[Tensor, slice] = slice(None)) -> None:
         """Make centroids the means of their members; without any they stay.
 
         Args:
@@ -166,15 +166,11 @@ class ClusteredBank(nn.Module):
         return len(self.labels)
 
     @property
-    def num_clusters(self) -> int:
-        return len(self.centroids)
-
-    @property
     def sums(self) -> RunningMeans:
         """Sums and sizes of the clusters: made when asked for, then kept."""
         if self._sums is None:
             self._sums = RunningMeans(self.features, self.labels,
-                                      self.num_clusters)
+                                      len(self.centroids))
         return self._sums
 
     @property
@@ -186,11 +182,7 @@ class ClusteredBank(nn.Module):
 
     def sizes(self) -> Tensor:
         """Count the members of each cluster: (C,) integers."""
-        return torch.bincount(self.labels, minlength=self.num_clusters)
-
-    def own(self) -> torch.Generator:
-        """Give a generator that draws otherwise on every process."""
-        return self.random.own(self.features.device)
+        return torch.bincount(self.labels, minlength=len(self.centroids))
 
     def shared(self) -> torch.Generator:
         """Give a generator that draws the same on every process."""

@@ -30,7 +30,8 @@ def contrast(query: Tensor, index: Tensor, bank: ClusteredBank,
     Returns:
         Tensor: () the mean loss, in float32.
     """
-    draw = sampler.draw(index, bank.labels, bank.own(), bank.members)
+    draw = sampler.draw(index, bank.labels, bank.random.own(query.device),
+                        bank.members)
     losses, gradients = [], []
     size = at_once or len(query)
     for leaf, some, positive in zip(query.detach().float().split(size),

@@ -5,6 +5,8 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
+from .clustered_bank import ClusteredBank
+
 
 class Faults:
     """Remember the first step with bad input, without asking the device."""
@@ -23,41 +25,40 @@ class Faults:
         self._first = fault if self._first is None else torch.where(
             self._first >= 0, self._first, fault)
 
-    def stop(self, losses: Dict[str, Tensor], step: int, num_images: int,
-             device: torch.device) -> None:
-        """Raise on all processes if one has a reason to.
+    def stop(self,
+             bank: ClusteredBank,
+             losses: Optional[Dict[str, Tensor]] = None) -> None:
+        """Raise on all processes if one has a reason to, after each step.
 
         Args:
-            losses (dict): What this step logged; the values with "loss" in
-                their names must be finite.
-            step (int): Its number.
-            num_images (int): N, for the message.
-            device (torch.device): Of the bank.
+            bank (ClusteredBank): Has counted the step.
+            losses (dict, optional): What this step logged; the values with
+                "loss" in their names must be finite.
 
         Raises:
             ValueError: Names the step.
         """
         # No further wait: mmengine has just read these numbers for its log.
         bad = [
-            name for name, value in losses.items()
+            name for name, value in (losses or {}).items()
             if 'loss' in name and not torch.isfinite(value).all()
         ]
-        found = torch.full((2, ), -1, device=device)
+        found = torch.full((2, ), -1, device=bank.labels.device)
         if self._first is not None:
             found[0] = self._first
         if bad:
-            found[1] = step
+            found[1] = bank.random.step
         dist.all_reduce(found, 'max')
         stored, lost = found.tolist()
         if stored >= 0:
             raise ValueError(
                 f'Step {stored}: a projection is NaN or infinite, or an image '
-                f'index lies outside [0, {num_images}), the images in the '
-                'memory bank. The bank stays as it was before that step. '
-                'Lower the learning rate (optim_wrapper.optimizer.lr) or '
-                'clip gradients (optim_wrapper.clip_grad); for the index '
+                f'index lies outside [0, {bank.num_images}), the images '
+                'in the memory bank. The bank stays as it was before that '
+                'step. Lower the learning rate (optim_wrapper.optimizer.lr) '
+                'or clip gradients (optim_wrapper.clip_grad); for the index '
                 'check that the dataset gives sample_idx 0 to '
-                f'{num_images - 1}.')
+                f'{bank.num_images - 1}.')
         if lost >= 0:
             raise ValueError(
                 f'Step {lost}: {", ".join(bad) or "a loss of another process"}'

@@ -6,9 +6,11 @@ from mmengine import dist
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ..arguments import check_least
+from ..settings import written_in
 from . import kmeans
 from .clustered_bank import ClusteredBank
-from .pseudo_labels import PseudoLabels, check_least
+from .pseudo_labels import PLACE, PseudoLabels
 from .splitting import refill
 
 # Released: 20 members of 128 on average.
@@ -17,6 +19,7 @@ _RELEASED_SHARE = 20 / 128
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OfflineKMeans(PseudoLabels):
     """DeepCluster's labels: clustered anew on fresh features now and then.
 
@@ -34,7 +37,7 @@ class OfflineKMeans(PseudoLabels):
                  interval: int = 1,
                  geometry: str = 'plain') -> None:
         super().__init__(num_clusters=num_clusters, geometry=geometry)
-        check_least('interval', interval, 1)
+        check_least('interval', interval, 1, PLACE)
         self.interval = interval
 
     def assign(self, bank: ClusteredBank, index: Tensor,
@@ -46,6 +49,7 @@ class OfflineKMeans(PseudoLabels):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(labels=dict({})))')
 class OnlineKMeans(PseudoLabels):
     """Mini-batch k-means: labels move with every batch.
 
@@ -76,9 +80,10 @@ class OnlineKMeans(PseudoLabels):
                  small_cluster_interval: int = 1,
                  geometry: str = 'plain') -> None:
         super().__init__(num_clusters=num_clusters, geometry=geometry)
-        check_least('min_cluster_size', min_cluster_size or 0, 0)
-        check_least('centroid_interval', centroid_interval, 1)
-        check_least('small_cluster_interval', small_cluster_interval, 1)
+        check_least('min_cluster_size', min_cluster_size, 0, PLACE)
+        check_least('centroid_interval', centroid_interval, 1, PLACE)
+        check_least('small_cluster_interval', small_cluster_interval, 1,
+                    PLACE)
         self.centroid_interval = centroid_interval
         self.small_cluster_interval = small_cluster_interval
         self._asked_min_size = min_cluster_size

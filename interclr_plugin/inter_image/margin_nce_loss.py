@@ -7,20 +7,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-
-def cosine_margin(similarity: Tensor, margin: float) -> Tensor:
-    """Move the boundary by a constant: ``s - m``.
-
-    Args:
-        similarity (Tensor): Cosine similarities, any shape.
-        margin (float): m; above 0 more stringent, below 0 less.
-
-    Returns:
-        Tensor: The same shape.
-
-    Source: docs/method.md 5; CosFace, arXiv 1801.09414.
-    """
-    return similarity - margin
+from ..arguments import check_known
+from ..settings import written_in
 
 
 def arc_margin(similarity: Tensor, margin: float) -> Tensor:
@@ -55,10 +43,12 @@ def arc_margin(similarity: Tensor, margin: float) -> Tensor:
     return torch.where(beyond, line, turned)
 
 
-MARGINS = {'cosine': cosine_margin, 'arc': arc_margin}
+# CosFace, arXiv 1801.09414, moves the boundary by a constant: s - m.
+MARGINS = {'cosine': torch.sub, 'arc': arc_margin}
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(loss=dict({})))')
 class MarginNCELoss(nn.Module):
     """Contrast one positive with many negatives, with a margin on the former.
 
@@ -82,11 +72,7 @@ class MarginNCELoss(nn.Module):
                  margin_type: str = 'cosine',
                  temperature: float = 0.2) -> None:
         super().__init__()
-        if margin_type not in MARGINS:
-            raise ValueError(
-                f'margin_type={margin_type!r} is unknown; allowed: '
-                f'{", ".join(map(repr, MARGINS))}. Change '
-                'loss=dict(margin_type=...).')
+        check_known('margin_type', margin_type, MARGINS, 'loss=dict({})')
         limit = {'cosine': 1.0, 'arc': math.pi / 2}[margin_type]
         if not -limit <= margin <= limit:
             raise ValueError(
@@ -126,7 +112,3 @@ class MarginNCELoss(nn.Module):
         target = torch.zeros_like(logits[:, 0], dtype=torch.long)
         # Taken apart like this it equals the libraries' own heads bit by bit.
         return F.cross_entropy(logits, target, reduction='none').mean()
-
-    def extra_repr(self) -> str:
-        return (f'margin={self.margin}, margin_type={self.margin_type!r}, '
-                f'temperature={self.temperature}')

@@ -5,6 +5,8 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ..arguments import check_known
+from ..settings import written_in
 from .members import Members
 from .random_stream import draw_subset
 from .similarities import Chosen, Similarities
@@ -32,6 +34,7 @@ class Draw(NamedTuple):
 
 
 @MODELS.register_module()
+@written_in('model=dict(inter_image=dict(sampler=dict({})))')
 class PairSampler(nn.Module):
     """Draw a positive and K negatives for each image of a batch.
 
@@ -84,11 +87,8 @@ class PairSampler(nn.Module):
         for name, value, known in (('strategy', strategy, self.STRATEGIES),
                                    ('pool', pool, self.POOLS),
                                    ('positives', positives, self.POSITIVES)):
-            if value not in known:
-                raise ValueError(
-                    f'{name}={value!r} is unknown; allowed: '
-                    f'{", ".join(map(repr, known))}. Change '
-                    f'inter_image=dict(sampler=dict({name}=...)).')
+            check_known(name, value, known,
+                        'inter_image=dict(sampler=dict({}))')
         if num_negatives is not None and (num_negatives < 1 or
                                           num_negatives != int(num_negatives)):
             raise ValueError(
@@ -135,20 +135,7 @@ class PairSampler(nn.Module):
                 labels: Tensor,
                 generator: torch.Generator,
                 members: Optional[Members] = None) -> Pairs:
-        """Choose positives and negatives and compare the queries with them.
-
-        Args:
-            query (Tensor): (B, D) unit rows.
-            index (Tensor): (B,) the queries' positions in the training set.
-            features (Tensor): (N, D) the bank.
-            labels (Tensor): (N,) cluster numbers.
-            generator (torch.Generator): On the device of ``features``.
-            members (Members, optional): Kept for these labels. Defaults to
-                None: found anew.
-
-        Returns:
-            Pairs: Indices into the bank, and similarities.
-        """
+        """:meth:`draw`, then :meth:`compare`, whose arguments these are."""
         draw = self.draw(index, labels, generator, members)
         return self.compare(query, index, features, labels, draw)
 
@@ -163,7 +150,8 @@ class PairSampler(nn.Module):
             index (Tensor): (B,) the queries' positions in the training set.
             labels (Tensor): (N,) cluster numbers.
             generator (torch.Generator): On their device.
-            members (Members, optional): As for :meth:`forward`.
+            members (Members, optional): Kept for these labels. Defaults to
+                None: found anew.
 
         Returns:
             Draw: For :meth:`compare`.

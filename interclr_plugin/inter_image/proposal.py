@@ -1,7 +1,5 @@
 """Which settings of the branch suit a number of images.
 
-    python -m interclr_plugin propose 50000
-
 The number of clusters follows the released recipe, 128 images a cluster; all
 other lines are the defaults that the branch would choose by itself, written
 out so that they can be changed.
@@ -37,9 +35,7 @@ def propose(num_images: int, *, feat_dim: int = 128) -> Dict[str, Any]:
                          'neck.out_channels of the configuration.')
     num_clusters = max(2, round(num_images / _RELEASED_IMAGES_IN_A_CLUSTER))
     branch = InterImageBranch(num_clusters=num_clusters, feat_dim=feat_dim)
-    # What the branch does when its bank gets its size.
-    branch.sampler.allocate(num_images)
-    branch.labels.allocate(num_images)
+    branch.size(num_images)
     return dict(
         num_clusters=num_clusters,
         labels=dict(min_cluster_size=branch.labels.min_cluster_size),

@@ -5,17 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..arguments import check_known, check_least
 from . import kmeans
 from .clustered_bank import ClusteredBank
 
-
-def check_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        place = f'{name}=...'
-        if name != 'num_clusters':
-            place = f'labels=dict({place})'
-        raise ValueError(f'{name}={value} must be at least {least}. Change '
-                         f'inter_image=dict({place}).')
+PLACE = 'inter_image=dict(labels=dict({}))'
 
 
 class PseudoLabels:
@@ -36,12 +30,8 @@ class PseudoLabels:
     """
 
     def __init__(self, *, num_clusters: int, geometry: str = 'plain') -> None:
-        check_least('num_clusters', num_clusters, 2)
-        if geometry not in kmeans.GEOMETRIES:
-            raise ValueError(
-                f'geometry={geometry!r} is unknown; allowed: '
-                f'{", ".join(map(repr, kmeans.GEOMETRIES))}. Change '
-                'inter_image=dict(labels=dict(geometry=...)).')
+        check_least('num_clusters', num_clusters, 2, 'inter_image=dict({})')
+        check_known('geometry', geometry, kmeans.GEOMETRIES, PLACE)
         self.num_clusters = num_clusters
         self.geometry = geometry
         # A cluster with fewer members counts as small.

@@ -1,5 +1,5 @@
 """Warnings of what goes wrong in silence."""
-from typing import Dict, List, Optional
+from typing import Dict, List
 
 import numpy as np
 import torch
@@ -8,9 +8,10 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..algorithms.inter_clr import InterCLRMixin
+from ..arguments import check_least
 from ..runner import steps_per_pass, unwrap
+from ..settings import written_in
 from . import alarms
-from .monitor import check_least
 from .representation_monitor import RepresentationMonitor
 
 # Labels have had time to settle: this share of the run, and these epochs.
@@ -20,6 +21,7 @@ _WINDOW = 200
 
 
 @HOOKS.register_module()
+@written_in()
 class AlarmHook(Hook):
     """Warn of a training that fails without an error.
 
@@ -63,13 +65,13 @@ class AlarmHook(Hook):
                  min_effective_rank: float = 2.,
                  max_largest: float = 0.5,
                  max_change_ratio: float = 0.8) -> None:
-        check_least(self, 'interval', interval, 1)
-        for name, value in (('grace_epochs', grace_epochs),
-                            ('min_relative_std', min_relative_std),
-                            ('min_effective_rank', min_effective_rank),
-                            ('max_largest', max_largest),
-                            ('max_change_ratio', max_change_ratio)):
-            check_least(self, name, value, 0)
+        place = "dict(type='AlarmHook', {})"
+        check_least('interval', interval, 1, place)
+        check_least('grace_epochs', grace_epochs, 0, place)
+        check_least('min_relative_std', min_relative_std, 0, place)
+        check_least('min_effective_rank', min_effective_rank, 0, place)
+        check_least('max_largest', max_largest, 0, place)
+        check_least('max_change_ratio', max_change_ratio, 0, place)
         self.interval = interval
         self.grace_epochs = grace_epochs
         self.least = {
@@ -86,11 +88,7 @@ class AlarmHook(Hook):
                 'AlarmHook notices a collapse only with '
                 "dict(type='RepresentationMonitor') in custom_hooks.")
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         """Look, and warn of what was not told yet."""
         step = runner.iter + 1
         grace = self.grace_epochs * steps_per_pass(runner)

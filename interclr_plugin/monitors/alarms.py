@@ -15,9 +15,6 @@ def collapse(measured: Dict[str, float],
     Args:
         measured (dict): Values by their names in the log; any may be missing.
         least (dict): The lowest value of each that is no collapse.
-
-    Returns:
-        str, optional: The warning.
     """
     for name, limit in least.items():
         if measured.get(name, limit) < limit:
@@ -42,9 +39,6 @@ def one_cluster(largest: int, num_images: int, num_clusters: int,
         num_images (int): N.
         num_clusters (int): C.
         allowed (float): Share of all images, beyond the even share 1 / C.
-
-    Returns:
-        str, optional: The warning.
     """
     even = 1 / num_clusters
     limit = num_images * (even + allowed * (1 - even))
@@ -67,9 +61,6 @@ def restless_labels(ratios: Sequence[float], allowed: float,
         ratios (Sequence[float]): ``change_ratio`` of the last steps.
         allowed (float): Their largest mean.
         progress (float): How much of the run is done, for the text.
-
-    Returns:
-        str, optional: The warning.
     """
     mean = np.mean(ratios)
     if mean <= allowed:
@@ -92,9 +83,6 @@ def dead_loss(losses: Sequence[float], chances: Sequence[float],
         chances (Sequence[float]): What it is where all similarities are
             equal, for one or several such similarities.
         inter_weight (float): Its weight, which is in all of these.
-
-    Returns:
-        str, optional: The warning.
     """
     mean, spread = np.mean(losses), np.std(losses)
     seen = (f'dead inter-image loss: inter_loss is {mean:.4g} on average and '

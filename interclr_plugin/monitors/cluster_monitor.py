@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from ..inter_image import InterImageBranch, OfflineKMeans
 from ..runner import log_scalars, unwrap
+from ..settings import written_in
 from .measures import size_entropy
 from .monitor import Monitor, is_nth_epoch_s_end
 
 
 @HOOKS.register_module()
+@written_in()
 class ClusterMonitor(Monitor):
     """Log what becomes of the clusters.
 
@@ -36,9 +38,7 @@ class ClusterMonitor(Monitor):
         ValueError: If ``interval`` is below 1.
     """
 
-    def __init__(self, *, interval: int = 50) -> None:
-        super().__init__(interval=interval)
-        self._before: Optional[Tensor] = None
+    _before: Optional[Tensor] = None
 
     def before_train(self, runner: Runner) -> None:
         # A checkpoint of an epoch's end holds that epoch's labels.

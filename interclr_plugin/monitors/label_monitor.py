@@ -7,18 +7,21 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..datasets.centre_view import innermost_dataset
+from ..arguments import check_least
+from ..datasets.positions import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
+from ..settings import written_in
 from .measures import purity, true_positives
-from .monitor import Monitor, check_least
+from .monitor import Monitor
 
 # Queries compared at once, about as many as in a batch.
 _AT_ONCE = 32
 
 
 @HOOKS.register_module()
+@written_in()
 class LabelMonitor(Monitor):
     """Compare the pseudo-labels with the data set's own, for measuring alone.
 
@@ -48,7 +51,8 @@ class LabelMonitor(Monitor):
 
     def __init__(self, *, interval: int = 1, num_queries: int = 256) -> None:
         super().__init__(interval=interval)
-        check_least(self, 'num_queries', num_queries, 1)
+        check_least('num_queries', num_queries, 1,
+                    "dict(type='LabelMonitor', {})")
         self.num_queries = num_queries
 
     def before_train(self, runner: Runner) -> None:

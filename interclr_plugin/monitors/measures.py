@@ -1,5 +1,5 @@
 """What the monitors measure, as functions of tensors and tables."""
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,6 +78,51 @@ def alignment(query: Tensor, key: Tensor) -> Tensor:
     return (query - key).square().sum(1).mean()
 
 
+def retrieved(query: Tensor, key: Tensor) -> Tensor:
+    """Tell which views find the other view of their own image.
+
+    Args:
+        query (Tensor): (n, D) features of one view of each image.
+        key (Tensor): (n, D) features of another.
+
+    Returns:
+        Tensor: (n,) 0, 0.5 or 1: how often, from either side, the nearest of
+        the n other views by cosine is the image's own. Where all features are
+        equal, 1 / n on average.
+    """
+    similarity = F.normalize(query, dim=1) @ F.normalize(key, dim=1).t()
+    own = torch.arange(len(query), device=query.device)
+    return ((similarity.argmax(1) == own).float() +
+            (similarity.argmax(0) == own).float()) / 2
+
+
+def closeness(query: Tensor, key: Tensor) -> Tensor:
+    """Compare the distance of two views of an image with that of two images.
+
+    Args:
+        query (Tensor): (n, D) features of one view of each image, n at least
+            2.
+        key (Tensor): (n, D) features of another.
+
+    Returns:
+        Tensor: () mean squared distance of unit rows, of the same image over
+        that of different ones: 0 where views of an image are the same, 1
+        where they are no nearer than other images', or all features are
+        equal.
+
+    Source: alignment as of Wang and Isola, ICML 2020, over what it would be
+    by chance.
+    """
+    query = F.normalize(query.double(), dim=1)
+    key = F.normalize(key.double(), dim=1)
+    distance = torch.cdist(query, key).square()
+    own = distance.diagonal().mean()
+    count = len(query)
+    other = (distance.sum() - own * count) / (count * (count - 1))
+    # Equal but for rounding.
+    return own / other if other > 1e-12 else torch.ones_like(own)
+
+
 def hardest_share(negatives: Tensor,
                   valid: Tensor,
                   temperature: float,
@@ -130,17 +175,13 @@ def true_positives(table: Any, exclude_itself: bool = False) -> float:
     Returns:
         float: 0 to 1.
     """
-    sizes, squares = _sizes_and_squares(table)
+    table = table.astype(np.float64)
+    # Of each cluster: images, and the sum of its classes' squared numbers.
+    sizes = np.asarray(table.sum(axis=0)).ravel()
+    squares = np.asarray(table.multiply(table).sum(axis=0)).ravel()
     if not exclude_itself:
         return float((squares[sizes > 0] / sizes[sizes > 0]).sum() /
                      sizes.sum())
     several = sizes > 1
     true = ((squares - sizes)[several] / (sizes - 1)[several]).sum()
     return float((true + (sizes == 1).sum()) / sizes.sum())
-
-
-def _sizes_and_squares(table: Any) -> Tuple[np.ndarray, np.ndarray]:
-    # Of each cluster: images, and the sum of its classes' squared numbers.
-    table = table.astype(np.float64)
-    return (np.asarray(table.sum(axis=0)).ravel(),
-            np.asarray(table.multiply(table).sum(axis=0)).ravel())

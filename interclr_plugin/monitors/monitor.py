@@ -5,7 +5,9 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
+from ..arguments import check_least
 from ..inter_image import InterImageBranch
 from ..runner import log_scalars, steps_per_pass, unwrap
 
@@ -18,7 +20,7 @@ class Monitor(Hook):
 
     Args:
         interval (int): Steps, or epochs for a monitor whose ``by_epoch`` is
-            True, between two measurements.
+            True, between two measurements. Defaults to 50.
 
     Raises:
         ValueError: If ``interval`` is below 1.
@@ -27,9 +29,11 @@ class Monitor(Hook):
     # After MemoryBankHook has moved the labels, before LoggerHook.
     priority = 'NORMAL'
     by_epoch = False
+    _handle: Optional[RemovableHandle] = None
 
-    def __init__(self, *, interval: int) -> None:
-        check_least(self, 'interval', interval, 1)
+    def __init__(self, *, interval: int = 50) -> None:
+        check_least('interval', interval, 1,
+                    f"dict(type='{type(self).__name__}', {{}})")
         self.interval = interval
 
     def measure(self, runner: Runner, model: nn.Module,
@@ -61,13 +65,26 @@ class Monitor(Hook):
         return step == runner.max_iters or is_nth_epoch_s_end(
             runner, self.interval)
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def listen(self, branch: InterImageBranch) -> Optional[RemovableHandle]:
+        """Ahead of a step that is measured, listen to what it computes.
+
+        Args:
+            branch (InterImageBranch): The model's.
+
+        Returns:
+            RemovableHandle, optional: Of a torch hook, for this step alone.
+        """
+
+    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        if self.is_due(runner):
+            branch = unwrap(runner, type(self).__name__).inter_image
+            self._handle = self.listen(branch)
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         if not self.is_due(runner):
             return
+        if self._handle is not None:
+            self._handle.remove()
         model = unwrap(runner, type(self).__name__)
         if model.inter_image.bank.status != 'clustered':
             return  # there are no labels yet
@@ -87,10 +104,3 @@ def is_nth_epoch_s_end(runner: Runner, interval: int = 1) -> bool:
         bool: In terms of passes over the data, also where a run counts steps.
     """
     return (runner.iter + 1) % (interval * steps_per_pass(runner)) == 0
-
-
-def check_least(hook: Hook, name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise ValueError(
-            f'{name}={value} must be at least {least}. Change '
-            f"dict(type='{type(hook).__name__}', {name}=...).")

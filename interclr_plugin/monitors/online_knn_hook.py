@@ -9,15 +9,18 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset, Subset
 
+from ..arguments import check_least
 from ..datasets import centre_view
 from ..evaluation.benchmark import test_set, true_labels
 from ..evaluation.features import extract_features
 from ..evaluation.probes import knn_accuracy
 from ..inter_image import InterImageBranch
-from .monitor import Monitor, check_least
+from ..settings import written_in
+from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class OnlineKNNHook(Monitor):
     """Log ``knn/top1``, kNN accuracy of the frozen backbone features.
 
@@ -65,7 +68,7 @@ class OnlineKNNHook(Monitor):
         super().__init__(interval=interval)
         for name, value in (('num_train', num_train), ('num_test', num_test),
                             ('k', k), ('batch_size', batch_size)):
-            check_least(self, name, 1 if value is None else value, 1)
+            check_least(name, value, 1, "dict(type='OnlineKNNHook', {})")
         if not temperature > 0:
             raise ValueError(
                 f'temperature={temperature} must be above 0. Change '

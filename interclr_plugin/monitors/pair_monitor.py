@@ -6,14 +6,16 @@ from mmengine import dist
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..inter_image import InterImageBranch, MarginNCELoss
-from ..runner import unwrap
+from ..settings import written_in
 from .measures import hardest_share
 from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class PairMonitor(Monitor):
     """Log how similar the pairs of a step are, over all processes.
 
@@ -33,21 +35,9 @@ class PairMonitor(Monitor):
         ValueError: If ``interval`` is below 1.
     """
 
-    def __init__(self, *, interval: int = 50) -> None:
-        super().__init__(interval=interval)
-        self._sums = None
-
-    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Listen to the loss, for this step alone."""
-        if self.is_due(runner):
-            branch = unwrap(runner, type(self).__name__).inter_image
-            self._sums = 0
-            self._tap = branch.loss.register_forward_pre_hook(self._listen)
-
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        if self.is_due(runner):
-            self._tap.remove()
-        super().after_train_iter(runner, *args, **kwargs)
+    def listen(self, branch: InterImageBranch) -> RemovableHandle:
+        self._sums = 0
+        return branch.loss.register_forward_pre_hook(self._add)
 
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
@@ -62,7 +52,7 @@ class PairMonitor(Monitor):
             values['pairs/hardest_share'] = hardest / with_negatives
         return values
 
-    def _listen(self, loss: MarginNCELoss, given: tuple) -> None:
+    def _add(self, loss: MarginNCELoss, given: tuple) -> None:
         # Called for each part of the batch, where it comes in parts.
         with torch.no_grad():
             positive, negatives, valid = given

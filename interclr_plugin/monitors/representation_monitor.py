@@ -7,14 +7,17 @@ from mmengine import dist
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
+from ..arguments import check_least
 from ..inter_image import InterImageBranch
-from ..runner import unwrap
+from ..settings import written_in
 from .measures import alignment, effective_rank, uniformity
-from .monitor import Monitor, check_least
+from .monitor import Monitor
 
 
 @HOOKS.register_module()
+@written_in()
 class RepresentationMonitor(Monitor):
     """Log early signs of a collapse, from the memory bank's rows.
 
@@ -43,22 +46,14 @@ class RepresentationMonitor(Monitor):
 
     def __init__(self, *, interval: int = 50, num_rows: int = 2048) -> None:
         super().__init__(interval=interval)
-        check_least(self, 'num_rows', num_rows, 2)
+        check_least('num_rows', num_rows, 2,
+                    "dict(type='RepresentationMonitor', {})")
         self.num_rows = num_rows
         self._index: Optional[Tensor] = None
+
+    def listen(self, branch: InterImageBranch) -> RemovableHandle:
         self._alignment: Optional[Tensor] = None
-
-    def before_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Listen to the branch, for this step alone."""
-        self._alignment = None
-        if self.is_due(runner):
-            branch = unwrap(runner, type(self).__name__).inter_image
-            self._tap = branch.register_forward_pre_hook(self._listen)
-
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        if self.is_due(runner):
-            self._tap.remove()
-        super().after_train_iter(runner, *args, **kwargs)
+        return branch.register_forward_pre_hook(self._align)
 
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
@@ -82,7 +77,7 @@ class RepresentationMonitor(Monitor):
         # One wait for the device.
         return dict(zip(values, torch.stack(list(values.values())).tolist()))
 
-    def _listen(self, branch: InterImageBranch, given: tuple) -> None:
+    def _align(self, branch: InterImageBranch, given: tuple) -> None:
         query, key, _ = given
         if key.data_ptr() == query.data_ptr():
             return  # one view: the key is the query

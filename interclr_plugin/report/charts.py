@@ -35,7 +35,9 @@ _SETTINGS = {
     'axes.spines.right': False,
     'axes.grid': True,
     'axes.axisbelow': True,
-    'grid.color': '#80808055',
+    'grid.color': '#808080',
+    'grid.alpha': 0.3,  # that of the colour is not looked at
+    'grid.linewidth': 0.6,
     'legend.frameon': False,
     'legend.fontsize': 11,
 }
@@ -84,39 +86,53 @@ class Chart:
         return data_uri('image/svg+xml', text.encode())
 
 
+def plain(text: str, most: int) -> str:
+    """Shorten text that is no formula, whatever is in it.
+
+    Args:
+        text (str): Such as a name of the user's.
+        most (int): Characters.
+
+    Returns:
+        str: For matplotlib, which takes what is between dollars for one.
+    """
+    return text[:most].encode(errors='replace').decode().replace('$', r'\$')
+
+
 def draw_curve(points: List[Tuple[float, float]],
                unit: str,
-               baseline: Optional[List[Tuple[float, float]]] = None) -> str:
+               others: Optional[Dict[str, List[Tuple[float, float]]]] = None
+               ) -> str:
     """Draw one logged number.
 
     Args:
         points (list): (place, value) pairs.
         unit (str): What places count.
-        baseline (list, optional): The same of another run.
+        others (dict, optional): The same of other runs, by name.
 
     Returns:
         str: A data URI.
     """
     chart = Chart()
+    # Several lines each, so that colour is not all that differs.
+    lines = [('this run', points, MAIN, '-')]
+    for place, (name, some) in enumerate((others or {}).items()):
+        lines.append((name, some, (OTHER, INK)[place % 2],
+                      ('--', ':', '-.')[place % 3]))
     with chart as axes:
-        # Several lines each, so that colour is not all that differs.
-        for some, colour, style, name in (
-                (points, MAIN, '-', 'this run'),
-                (baseline, OTHER, '--', 'baseline')):
-            if not some:
-                continue
+        for name, some, colour, style in lines:
             place, mean, least, most = thin(some).T
             axes.plot(
                 place,
                 mean,
                 style,
                 color=colour,
-                label=name,
+                label=plain(name, 20),
                 marker='o' if len(place) < 15 else None,
                 markersize=4)
             axes.fill_between(
                 place, least, most, color=colour, alpha=0.25, linewidth=0)
-        if baseline:
+        if others:
             axes.legend()
         axes.set_xlabel(unit)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -148,7 +164,7 @@ def draw_scores(scores: Sequence[Score]) -> str:
                 color=MAIN if main else OTHER,
                 capsize=4)
         axes.set_yticks([-place for place in range(len(scores))],
-                        [score.name for score in scores])
+                        [plain(score.name, 24) for score in scores])
         axes.set_ylim(0.5 - len(scores), 0.5)
         axes.set_xlabel('kNN top-1, ± two standard errors')
         axes.grid(False, axis='y')

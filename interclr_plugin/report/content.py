@@ -2,35 +2,29 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
-import torch
 from mmengine.registry import DefaultScope
-from torch.utils.data import Subset
 
-from ..checkpoints import load_backbone, load_checkpoint, load_state_dict
+from ..checkpoints import load_checkpoint, load_state_dict
 from ..datasets.fingerprint import saved_fingerprint
-from ..evaluation import evaluate, extract_features
-from ..evaluation.benchmark import FrozenModel
-from ..monitors.measures import effective_rank
+from ..evaluation import evaluate
+from ..results.bank import read_bank
+from ..results.members import cluster_sizes
+from ..results.run import Checkpoint, Run
 from . import charts, facts, sections
-from .clusters import cluster_sizes, read_bank
+from .cluster_list import list_clusters
+from .evidence import Features, compare_features
+from .labels import measure_with
 from .pictures import Pictures
-from .run import Checkpoint, Run
-from .scalars import Scalars, read_scalars
-from .verdict import (
-    Score,
-    Sign,
-    Verdict,
-    judge_scores,
-    judge_signs,
-    sign_of,
-)
+from .redaction import redact_text
+from .scalars import read_scalars
+from .side_by_side import Measured, differences, table_of_runs
+from .unlabelled import judge_unlabelled, signs_of
+from .verdict import Score, judge_scores
 
-MAPPED = 1000
 CHECKPOINTS = 12
-_SIGNS = ('loss', 'intra_loss', 'inter_loss', 'change_ratio')
 
 
 class Content:
@@ -38,15 +32,19 @@ class Content:
 
     Args:
         run (Run): To report on.
-        baseline (Run, optional): To compare it with.
+        others (Sequence[Run]): To compare it with.
+        labels (str, optional): Where the true classes come from, as for
+            :func:`~.labels.read_labels`. None: from the data set.
         loading (dict): ``device`` and ``num_workers`` of each extraction.
         progress (Callable): Told in words what is done next.
     """
 
-    def __init__(self, run: Run, baseline: Optional[Run], loading: dict,
+    def __init__(self, run: Run, others: Sequence[Run],
+                 labels: Optional[str], loading: dict,
                  progress: Callable[[str], None]) -> None:
         self.run = run
-        self.baseline = baseline
+        self.others = list(others)
+        self.labels = labels
         self.loading = loading
         self.progress = progress
         self.left_out: List[str] = []
@@ -63,113 +61,144 @@ class Content:
         Raises:
             ValueError: No checkpoint can be read.
         """
-        states, last = self._read_checkpoints()
-        checkpoint = load_checkpoint(str(last.path))
-        state = checkpoint['state_dict']
-        self.bank = read_bank(state)
-        scalars = read_scalars(self.run.work_dir)
-        others = read_scalars(
-            self.baseline.work_dir) if self.baseline else None
-        scores: List[Score] = []
-        if knn:
-            scores = self._measure(last)
-        scope = self.run.config.get('default_scope')
-        pictures = feature_map = None
-        ranks: List[float] = []
-        with DefaultScope.overwrite_default_scope(scope):
-            with self._attempt('Images'):
-                pictures = Pictures(self.run.config,
-                                    saved_fingerprint(checkpoint))
-            with self._attempt('The map of the features'):
-                if pictures is not None:
-                    feature_map, ranks = self._map(pictures, last)
-            content = self._show(pictures)
-        signs = _signs(scalars, ranks)
+        self._read_checkpoints()
+        runs = [self.run, *self.others]
+        scores = self._measure(runs) if knn else []
+        found: List[Measured] = []
+        for place, run in enumerate(runs):
+            rows = self._extract(run, place == 0)
+            found.append(
+                Measured(run, read_scalars(run.work_dir),
+                         scores[place + 1] if len(scores) > place + 1 else
+                         None,
+                         compare_features(*(list(rows.values()) * 2)[:2])
+                         if rows else None))
+            if place == 0:
+                content = self._show(rows)
         self.progress('drawing')
+        first = found[0]
+        if scores:
+            verdict = judge_scores(*scores)
+        else:
+            verdict = judge_unlabelled(self.run, first.scalars,
+                                       first.evidence)
         return dict(
             run=self.run,
-            baseline=self.baseline,
-            left_out=self.left_out,
-            last=last,
+            others=self.others,
+            left_out=[redact_text(note) for note in self.left_out],
+            last=self.last,
             summary=facts.summary(self.run.config),
-            verdict=_judge(scores, signs, ranks),
+            verdict=verdict,
             scores=scores,
             scores_chart=charts.draw_scores(scores) if scores else None,
-            signs=signs,
-            curves=sections.curves(scalars, others),
-            unit=scalars.unit,
-            sizes=sections.sizes(states, last.unit) if states else None,
-            map=feature_map,
+            evidence=first.evidence,
+            signs=signs_of(self.run, first.scalars),
+            curves=sections.curves({
+                each.run.name: each.scalars
+                for each in found
+            }),
+            unit=first.scalars.unit,
+            sizes=sections.sizes(self.history, self.last.unit),
+            runs=table_of_runs(found) if self.others else None,
+            differences=differences(runs) if self.others else None,
             config=facts.config_text(self.run),
             versions=facts.versions(),
             training_versions=facts.training_versions(self.run),
             **content)
 
-    def _read_checkpoints(
-            self) -> Tuple[Dict[int, List[int]], Checkpoint]:
-        history, last = {}, None
+    def _read_checkpoints(self) -> None:
+        self.history: Dict[int, List[int]] = {}
+        labels: List[np.ndarray] = []
+        last: Optional[Checkpoint] = None
         for checkpoint in self.run.spread_checkpoints(CHECKPOINTS):
             self.progress(f'reading {checkpoint.path.name}')
             with self._attempt(checkpoint.path.name):
-                sizes = cluster_sizes(load_state_dict(str(checkpoint.path)))
+                state = load_state_dict(str(checkpoint.path))
                 last = checkpoint
+                sizes = cluster_sizes(state)
                 if sizes:
-                    history[checkpoint.number] = sizes
+                    self.history[checkpoint.number] = sizes
+                    labels.append(read_bank(state).labels.numpy())
         if last is None:
             raise ValueError('no checkpoint can be read: ' +
                              ' '.join(self.left_out))
-        return history, last
+        self.last = last
+        checkpoint = load_checkpoint(str(last.path))
+        self.fingerprint = saved_fingerprint(checkpoint)
+        self.bank = read_bank(checkpoint['state_dict'])
+        if self.bank is not None:  # as the page needs it
+            self.bank = self.bank._replace(
+                features=self.bank.features.float())
+        # Where the images were at the kept checkpoint before.
+        self.before = labels[-2] if len(labels) > 1 and len(
+            labels[-2]) == len(labels[-1]) else None
 
-    def _measure(self, last: Checkpoint) -> List[Score]:
+    def _measure(self, runs: List[Run]) -> List[Score]:
         scores: List[Score] = []
         with self._attempt('Accuracy'):
             scores = [
                 self._score('initial weights', self.run, None),
-                self._score('this run', self.run, last.path)
+                self._score('this run', self.run, self.last.path)
             ]
-        if self.baseline is not None and scores:
-            with self._attempt('Accuracy of the baseline'):
-                scores.append(
-                    self._score('baseline', self.baseline,
-                                self.baseline.last.path))
+        for run in runs[1:] if scores else ():
+            with self._attempt(f'Accuracy of {run.name}'):
+                scores.append(self._score(run.name, run, run.last.path))
         return scores
 
     def _score(self, name: str, run: Run, path: Optional[Path]) -> Score:
         self.progress(f'kNN of {path.name if path else name}, {run.name}')
-        result = evaluate(
-            run.config, path and str(path), seed=run.seed, **self.loading)
+        checkpoint = path and str(path)
+        if self.labels is not None:
+            result = measure_with(self.labels, run.config, checkpoint,
+                                  run.seed, self.loading)
+        else:
+            result = evaluate(
+                run.config, checkpoint, seed=run.seed, **self.loading)
         return Score(name, result['knn'], result['linear'],
                      result['num_test'])
 
-    def _map(self, pictures: Pictures,
-             last: Checkpoint) -> Tuple[dict, List[float]]:
-        index = np.random.RandomState(0).permutation(len(pictures))[:MAPPED]
-        index.sort()
-        features = {}
-        for title, path in (('Initial weights', None),
-                            (f'{last.unit} {last.number}', last.path)):
-            self.progress(f'map of {len(index)} images: {title}')
-            model = FrozenModel(self.run.config, self.run.seed)
-            if path is not None:
-                load_backbone(model.backbone, str(path))
-            features[title] = extract_features(
-                model, Subset(pictures.view, index), **self.loading)
-        ranks = [
-            float(effective_rank(torch.from_numpy(some)))
-            for some in features.values()
-        ]
-        return sections.maps(features, index, pictures, self.bank), ranks
+    def _extract(self, run: Run,
+                 untrained: bool) -> Dict[str, Dict[str, np.ndarray]]:
+        last = self.last if run is self.run else run.last
+        with DefaultScope.overwrite_default_scope(
+                run.config.get('default_scope')), self._attempt(
+                    f'Features of {run.name}'):
+            features = Features(run.config, run.seed, self.loading,
+                                self.progress)
+            after = features.of(last.path)
+            rows = {'Initial weights': features.of(None)} if untrained else {}
+            self.index = features.index
+            return {**rows, f'{last.unit} {last.number}': after}
+        return {}
 
-    def _show(self, pictures: Optional[Pictures]) -> Dict[str, Any]:
-        content: Dict[str, Any] = dict(montage=None, company=None)
-        if pictures is None or self.bank is None:
-            return content
+    def _show(self, rows: Dict[str, Dict[str, np.ndarray]]) -> Dict[str, Any]:
+        content: Dict[str, Any] = dict.fromkeys(
+            ('montage', 'cluster_list', 'company', 'map'))
+        scope = self.run.config.get('default_scope')
+        with DefaultScope.overwrite_default_scope(scope):
+            with self._attempt('Images'):
+                pictures = Pictures(self.run.config, self.fingerprint,
+                                    self.labels)
+                self._show_images(content, pictures, rows)
+        return content
+
+    def _show_images(self, content: Dict[str, Any], pictures: Pictures,
+                     rows: Dict[str, Dict[str, np.ndarray]]) -> None:
+        if rows:
+            self.progress('drawing the maps')
+            with self._attempt('The map of the features'):
+                content['map'] = sections.maps(
+                    {title: each['centre'] for title, each in rows.items()},
+                    self.index, pictures, self.bank)
+        if self.bank is None:
+            return
         self.progress('encoding images')
         with self._attempt('Members of clusters'):
             content['montage'] = sections.montage(self.bank, pictures)
+            content['cluster_list'] = list_clusters(self.bank, pictures,
+                                                    self.before)
         with self._attempt('Queries'):
             content['company'] = sections.company(self.bank, pictures)
-        return content
 
     @contextmanager
     def _attempt(self, what: str):
@@ -180,21 +209,3 @@ class Content:
             folder = f'{self.run.work_dir}{os.sep}'
             self.left_out.append(
                 f'{what}: {error}'.replace(folder, ''))
-
-
-def _signs(scalars: Scalars, ranks: List[float]) -> List[Sign]:
-    signs = [
-        sign_of(name, scalars.curves[name]) for name in _SIGNS
-        if name in scalars.curves
-    ]
-    if ranks:
-        change = 'rose' if ranks[1] > ranks[0] else 'fell'
-        signs.append(Sign('effective rank of the features', *ranks, change))
-    return signs
-
-
-def _judge(scores: List[Score], signs: List[Sign],
-           ranks: List[float]) -> Verdict:
-    if scores:
-        return judge_scores(*scores)
-    return judge_signs(signs, ranks[1] if ranks else None)

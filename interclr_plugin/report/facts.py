@@ -8,7 +8,8 @@ from typing import Dict, List
 
 from mmengine.config import Config
 
-from .run import Run
+from ..results.run import Run
+from .redaction import redact, redact_text
 
 # Distributions whose versions can change the numbers.
 _PACKAGES = ('interclr-plugin', 'torch', 'torchvision', 'numpy', 'mmengine',
@@ -79,7 +80,7 @@ def training_versions(run: Run) -> Dict[str, str]:
 
 
 def config_text(run: Run) -> str:
-    """Write the configuration out, without the user's own folders.
+    """Write the configuration out, without folders and secrets of the user's.
 
     Args:
         run (Run): Of the training.
@@ -87,7 +88,7 @@ def config_text(run: Run) -> str:
     Returns:
         str: Python.
     """
-    text = run.config.pretty_text
+    text = redact_text(Config(redact(run.config.to_dict())).pretty_text)
     for folder in {str(run.work_dir.resolve()),
                    str(run.config.get('work_dir') or '')} - {''}:
         text = text.replace(folder, run.name)

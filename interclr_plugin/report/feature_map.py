@@ -2,8 +2,10 @@
 from typing import Callable, List, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from .charts import INK, Chart
+from .charts import INK, Chart, plain
+from .pictures import encode
 
 # Told apart by colour-blind eyes, on white and on black; a marker each
 # besides, and the name of the group where its points are.
@@ -13,6 +15,9 @@ REST = '#808080'
 SIZE = 340
 PERPLEXITY = 30
 LEAST = 10
+# Squares along an edge of the map of pictures, and pixels along one.
+CELLS = 22
+CELL = 40
 
 
 class Group(NamedTuple):
@@ -63,6 +68,7 @@ def place(features: np.ndarray, seed: int = 0) -> np.ndarray:
         ValueError: There are too few images, or all features are equal.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
     if len(features) < LEAST:
         raise ValueError(f'{len(features)} images are too few for a map: it '
                          f'needs {LEAST}.')
@@ -71,10 +77,12 @@ def place(features: np.ndarray, seed: int = 0) -> np.ndarray:
     if np.ptp(rows, axis=0).max() < 1e-6:
         raise ValueError('all images have the same feature, so that a map '
                          'shows one point.')
-    return TSNE(
-        perplexity=min(PERPLEXITY, (len(rows) - 1) / 3),
-        init='pca' if min(rows.shape) > 1 else 'random',
-        random_state=seed).fit_transform(rows.astype(np.float32))
+    # On a busy machine threads wait for each other, for minutes.
+    with threadpool_limits(1):
+        return TSNE(
+            perplexity=min(PERPLEXITY, (len(rows) - 1) / 3),
+            init='pca' if min(rows.shape) > 1 else 'random',
+            random_state=seed).fit_transform(rows.astype(np.float32))
 
 
 def draw_map(places: np.ndarray, groups: List[Group]) -> str:
@@ -106,7 +114,7 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
                 axes.text(
                     x,
                     y,
-                    group.name[:12],
+                    plain(group.name, 12),
                     color='white',
                     fontsize=11,
                     weight='bold',
@@ -122,6 +130,34 @@ def draw_map(places: np.ndarray, groups: List[Group]) -> str:
         for spine in axes.spines.values():
             spine.set(visible=True, color=INK, linewidth=0.6)
     return chart.uri
+
+
+def draw_pictures(places: np.ndarray,
+                  picture: Callable[[int, int], Image.Image]) -> str:
+    """Draw a map of the images themselves, at most one to a square of it.
+
+    Args:
+        places (ndarray): (n, 2).
+        picture (Callable): Gives the image of a position on the map with so
+            many pixels along its edge.
+
+    Returns:
+        str: A data URI.
+    """
+    low, high = places.min(0), places.max(0)
+    scaled = (places - low) / (high - low).clip(1e-12) * CELLS  # 0 to CELLS
+    cells = np.minimum(scaled.astype(int), CELLS - 1)
+    off = np.abs(scaled - cells - 0.5).sum(1)  # from the square's middle
+    canvas = Image.new('RGBA', (CELLS * CELL, CELLS * CELL))
+    taken = set()
+    for place in np.argsort(off, kind='stable').tolist():
+        column, row = cells[place].tolist()
+        if (column, row) not in taken:
+            taken.add((column, row))
+            canvas.paste(
+                picture(place, CELL - 2),
+                (column * CELL + 1, (CELLS - 1 - row) * CELL + 1))
+    return encode(canvas)
 
 
 def draw_legend(group: Group) -> str:

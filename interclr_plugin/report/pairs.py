@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .clusters import Bank
+from ..results.bank import Bank
 
 # Queries compared with the whole bank at a time: 164 MB for ImageNet.
 _AT_ONCE = 32
@@ -41,9 +41,10 @@ def choose_pairs(bank: Bank,
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(
         len(bank.labels), generator=generator)[:queries]
+    features = bank.features.float()
     result = []
     for part in drawn.split(_AT_ONCE):
-        similarity = bank.features[part] @ bank.features.t()  # (b, N)
+        similarity = features[part] @ features.t()  # (b, N)
         same = bank.labels[part].unsqueeze(1) == bank.labels  # (b, N)
         for query, row, mates in zip(part.tolist(), similarity, same):
             result.append(

@@ -1,20 +1,22 @@
 """Images of the training set, for people to look at."""
 import base64
-import copy
 import io
-from typing import Any, Optional
+import os
+from pathlib import Path
+from typing import Any, Optional, Sequence
 
 import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS
 from PIL import Image
 
-from ..datasets.centre_view import centre_view
-from ..datasets.fingerprint import fingerprint
+from ..results.pictures import pixels, reads_bgr
+from ..results.training_set import file_names, training_view
+from .labels import read_labels
 
 # Pixels along the longer edge, at most; smaller images stay as they are.
-LARGEST = 112
+LARGEST = 160
+# Pixels along an image of a strip.
+STRIP_EDGE = 40
 # Up to this size a PNG is about as small as a JPEG, and exact.
 _EXACT = 64
 
@@ -28,31 +30,26 @@ class Pictures:
         config (Config): Of a pre-training, in either library.
         recorded (str, optional): The checkpoint's fingerprint of its images.
             None: not checked.
+        labels (str, optional): Where the true classes come from, as for
+            :func:`~.labels.read_labels`. None: from the data set.
 
     Raises:
         ValueError: The images, or their order, are others than those of the
-            checkpoint.
+            checkpoint; or one has no class in ``labels``.
     """
 
     def __init__(self,
                  config: Config,
-                 recorded: Optional[str] = None) -> None:
-        dataset = DATASETS.build(
-            copy.deepcopy(config.train_dataloader.dataset))
-        self.view = centre_view(dataset)
-        if recorded not in (None, fingerprint(dataset)):
-            raise ValueError(
-                'the images of train_dataloader.dataset, or their order, are '
-                'others than those of the checkpoint. Make the report where '
-                'the data set of the training is.')
-        # mmpretrain's configurations have it at the top.
-        preprocessor = config.model.get(
-            'data_preprocessor', config.get('data_preprocessor')) or {}
-        # Named so by mmselfsup and mmpretrain: images come as OpenCV reads.
-        self.is_bgr = bool(
-            preprocessor.get('bgr_to_rgb') or preprocessor.get('to_rgb'))
-        self.names = (self.view.metainfo or {}).get('classes')
-        self.classes = self._read_classes()  # (N,) int, or None
+                 recorded: Optional[str] = None,
+                 labels: Optional[str] = None) -> None:
+        self.view = training_view(config, recorded)
+        self.is_bgr = reads_bgr(config)
+        if labels is None:
+            self.names = (self.view.metainfo or {}).get('classes')
+            self.classes = self._read_classes()  # (N,) int, or None
+        else:
+            self.classes, self.names = read_labels(labels,
+                                                   file_names(self.view))
 
     def __len__(self) -> int:
         return len(self.view)
@@ -76,6 +73,26 @@ class Pictures:
             return str(self.names[number])
         return str(number)
 
+    def file(self, index: int) -> Optional[str]:
+        """Name the file of an image, from the data set's folder on.
+
+        Args:
+            index (int): Position in the training set.
+
+        Returns:
+            str, optional: None where the data set holds no files. Bytes that
+            are no text stand as in Python, ``\\udcff``.
+        """
+        path = self.view.get_data_info(index).get('img_path')
+        if path is None:
+            return None
+        root = os.path.join(getattr(self.view, 'data_root', None) or '', '')
+        path = str(path)
+        if root and path.startswith(root):
+            path = path[len(root):]
+        path = path.replace(str(Path.home()) + os.sep, '~/')
+        return path.encode(errors='backslashreplace').decode()
+
     def uri(self, index: int) -> str:
         """Encode an image, small, for the page itself.
 
@@ -87,11 +104,36 @@ class Pictures:
         """
         picture = Image.fromarray(self.pixels(index))
         picture.thumbnail((LARGEST, LARGEST))
-        kind = 'png' if max(picture.size) <= _EXACT else 'jpeg'
-        buffer = io.BytesIO()
-        picture.save(buffer, format=kind, **dict(
-            png=dict(optimize=True), jpeg=dict(quality=85))[kind])
-        return data_uri(f'image/{kind}', buffer.getvalue())
+        return encode(picture)
+
+    def strip(self, indices: Sequence[int]) -> str:
+        """Encode some images side by side, as one small picture.
+
+        Args:
+            indices (Sequence[int]): One or more positions.
+
+        Returns:
+            str: A data URI.
+        """
+        picture = Image.new('RGB', (len(indices) * STRIP_EDGE, STRIP_EDGE),
+                            'white')
+        for place, index in enumerate(indices):
+            picture.paste(self.square(index, STRIP_EDGE - 2),
+                          (place * STRIP_EDGE + 1, 1))
+        return encode(picture)
+
+    def square(self, index: int, edge: int) -> Image.Image:
+        """Show an image in a square.
+
+        Args:
+            index (int): Position in the training set.
+            edge (int): Pixels.
+
+        Returns:
+            Image: RGB.
+        """
+        return Image.fromarray(self.pixels(index)).resize(
+            (edge, edge), Image.BILINEAR)
 
     def pixels(self, index: int) -> np.ndarray:
         """Show an image as the frozen network sees it.
@@ -102,14 +144,7 @@ class Pictures:
         Returns:
             ndarray: (H, W, 3) uint8, RGB.
         """
-        image = self.view[index]['inputs'][0]  # (3, H, W)
-        if image.dtype != torch.uint8:  # normalised by a transform
-            low, high = image.min(), image.max()
-            image = (image - low) / (high - low).clamp(min=1e-6) * 255
-        if self.is_bgr:
-            image = image.flip(0)
-        image = image.to(torch.uint8).permute(1, 2, 0)
-        return np.ascontiguousarray(image.expand(-1, -1, 3).numpy())
+        return pixels(self.view[index], self.is_bgr)
 
     def _read_classes(self) -> Optional[np.ndarray]:
         found = []
@@ -118,6 +153,26 @@ class Pictures:
             if found[-1] is None:
                 return None
         return np.asarray(found)
+
+
+def encode(picture: Image.Image) -> str:
+    """Put a picture into an address.
+
+    Args:
+        picture (Image): RGB, or RGBA, which becomes a WebP.
+
+    Returns:
+        str: A data URI.
+    """
+    kind = 'png' if max(picture.size) <= _EXACT else 'jpeg'
+    if picture.mode == 'RGBA':
+        kind = 'webp'
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **dict(
+        png=dict(optimize=True),
+        jpeg=dict(quality=80),
+        webp=dict(quality=80))[kind])
+    return data_uri(f'image/{kind}', buffer.getvalue())
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -24,6 +24,7 @@ class Scalars(NamedTuple):
     """Logged numbers by name, each a list of (place, value) pairs."""
     curves: Dict[str, List[Tuple[float, float]]]
     unit: str  # what places count: 'epoch' or 'step'
+    per_epoch: int = 0  # steps, 0 where places count steps
 
 
 def read_scalars(work_dir: Path) -> Scalars:
@@ -63,11 +64,11 @@ def read_scalars(work_dir: Path) -> Scalars:
             place /= per_epoch
         for name, value in line.items():
             repeated = name in measured and not _is_measured(line)
-            if name not in _PLACES and not repeated and isinstance(
-                    value, (int, float)):
+            if name not in _PLACES and not repeated and _is_number(value):
                 curves.setdefault(name, []).append((place, value))
     return Scalars({name: sorted(curves[name], key=lambda pair: pair[0])
-                    for name in curves}, 'epoch' if per_epoch else 'step')
+                    for name in curves}, 'epoch' if per_epoch else 'step',
+                   per_epoch)
 
 
 def _is_measured(line: dict) -> bool:
@@ -127,11 +128,17 @@ def thin(points: List[Tuple[float, float]], most: int = 200) -> np.ndarray:
 
 def _lines(log: Path) -> List[dict]:
     lines = []
-    for text in log.read_text(encoding='utf-8').splitlines():
+    for text in log.read_bytes().split(b'\n'):
         try:
             line = json.loads(text)
         except ValueError:
-            continue  # cut off when the run was killed
-        if isinstance(line, dict) and 'step' in line:
+            continue  # cut off when the run was killed, or a torn byte
+        # As bytes: another byte of a line may be torn, and cost it a number.
+        if isinstance(line, dict) and _is_number(line.get('step')) and all(
+                _is_number(line.get(name, 0)) for name in _PLACES):
             lines.append(line)
     return lines
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -4,14 +4,15 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import torch
 
+from ..results.bank import Bank
+from ..results.members import choose_clusters, choose_members
 from . import charts, feature_map
-from .clusters import Bank, choose_clusters, choose_members
 from .meanings import MEANINGS
 from .pairs import Pairs, choose_pairs, true_shares
 from .pictures import Pictures
 from .scalars import Scalars, group_names
 
-CLUSTERS = 9
+CLUSTERS = 12
 MEMBERS = 6
 QUERIES = 6
 COMPANY = 6
@@ -19,27 +20,31 @@ COMPANY = 6
 MEASURED = 256
 
 
-def curves(scalars: Scalars, baseline: Optional[Scalars]) -> List[dict]:
-    """Draw every logged number, in groups.
+def curves(runs: Dict[str, Scalars]) -> List[dict]:
+    """Draw every logged number of a run, in groups.
 
     Args:
-        scalars (Scalars): Of the run.
-        baseline (Scalars, optional): Of another. Its losses are left out:
-            those of another method measure something else.
+        runs (dict[str, Scalars]): By name, the run itself first. Of the
+            others losses are left out: those of another method measure
+            something else.
 
     Returns:
         list[dict]: ``title`` and ``panels`` of each group.
     """
-    others = baseline.curves if baseline is not None and (
-        baseline.unit == scalars.unit) else {}
+    name, scalars = next(iter(runs.items()))
+    others = {
+        other: each.curves for other, each in runs.items()
+        if other != name and each.unit == scalars.unit
+    }
     return [
         dict(
             title=group,
             panels=[
-                _panel(name, scalars,
-                       None if group == 'Losses' else others.get(name))
-                for name in names
-            ]) for group, names in group_names(list(scalars.curves)).items()
+                _panel(number, scalars, {} if group == 'Losses' else {
+                    other: each[number]
+                    for other, each in others.items() if number in each
+                }) for number in numbers
+            ]) for group, numbers in group_names(list(scalars.curves)).items()
     ]
 
 
@@ -109,7 +114,8 @@ def maps(features: Dict[str, np.ndarray], index: np.ndarray,
         bank (Bank, optional): Tells the clusters otherwise.
 
     Returns:
-        dict: ``by`` ('class', 'cluster' or ''), ``maps`` and ``legend``.
+        dict: ``by`` ('class', 'cluster' or ''), ``maps``, ``legend`` and
+        ``pictures``, the last map with images in the place of markers.
     """
     if pictures.classes is not None:
         by, numbers = 'class', pictures.classes[index]
@@ -120,17 +126,22 @@ def maps(features: Dict[str, np.ndarray], index: np.ndarray,
     else:
         by, numbers, name = '', np.zeros(len(index), int), lambda _: 'images'
     groups = feature_map.make_groups(numbers, name)
+    places = {title: feature_map.place(some)
+              for title, some in features.items()}
     return dict(
         by=by,
         images=len(index),
-        maps=[(title,
-               feature_map.draw_map(feature_map.place(some), groups))
-              for title, some in features.items()],
+        maps=[(title, feature_map.draw_map(each, groups))
+              for title, each in places.items()],
+        pictures=feature_map.draw_pictures(
+            list(places.values())[-1], lambda i, edge: pictures.square(
+                int(index[i]), edge)),
         legend=[(group.name, feature_map.draw_legend(group))
                 for group in groups])
 
 
-def sizes(history: Dict[int, List[int]], unit: str) -> Dict[str, Any]:
+def sizes(history: Dict[int, List[int]],
+          unit: str) -> Optional[Dict[str, Any]]:
     """Draw cluster sizes at the end and over time.
 
     Args:
@@ -139,13 +150,17 @@ def sizes(history: Dict[int, List[int]], unit: str) -> Dict[str, Any]:
         unit (str): What the checkpoints' numbers count.
 
     Returns:
-        dict: Figures and the numbers of the last checkpoint.
+        dict, optional: Figures and the numbers of the last checkpoint; None
+        without clusters.
     """
+    if not history:
+        return None
     last = history[max(history)]
     average = sum(last) / len(last)
     return dict(
         last=charts.draw_sizes(last, average),
-        history=charts.draw_histograms(history, unit),
+        history=charts.draw_histograms(history, unit)
+        if len(history) > 1 else None,
         checkpoints=len(history),
         clusters=len(last),
         average=average,
@@ -154,15 +169,20 @@ def sizes(history: Dict[int, List[int]], unit: str) -> Dict[str, Any]:
 
 
 def _panel(name: str, scalars: Scalars,
-           baseline: Optional[List[Tuple[float, float]]]) -> dict:
+           others: Dict[str, List[Tuple[float, float]]]) -> dict:
     points = scalars.curves[name]
+    drawn = [points, *others.values()]
+    # One value, whether at one point or all along, is said in words.
+    several = len({value for each in drawn for _, value in each
+                   if np.isfinite(value)}) > 1
     return dict(
         name=name,
         meaning=MEANINGS.get(name),
         first=points[0][1],
         last=points[-1][1],
-        compared=bool(baseline),
-        uri=charts.draw_curve(points, scalars.unit, baseline))
+        compared=list(others),
+        uri=charts.draw_curve(points, scalars.unit, others)
+        if several else None)
 
 
 def _company_of(pairs: Pairs, pictures: Pictures) -> dict:
@@ -192,7 +212,7 @@ def _differs(pictures: Pictures, index: int, number: Optional[int]) -> bool:
 
 def _thumbnail(pictures: Pictures, index: int, similarity: Optional[float],
                marked: bool, word: str) -> dict:
-    name = pictures.name(index)
+    name, file = pictures.name(index), pictures.file(index)
     alt = [f'image {index}']
     if name is not None:
         alt.append(f'class {name}')
@@ -203,6 +223,7 @@ def _thumbnail(pictures: Pictures, index: int, similarity: Optional[float],
     return dict(
         uri=pictures.uri(index),
         alt=', '.join(alt),
+        file=file,
         name=name,
         similarity=similarity,
         marked=marked)

@@ -2,21 +2,35 @@
 
 There is a file for each library at fault. Each function in it mends one
 defect, names its upstream thread where there is one, and changes nothing on
-an installation that is right. None imports a library that is not in use.
+an installation that is right. What changes a module waits until somebody
+imports that: no library is imported that is not in use.
 """
 from . import mmcv, mmengine, mmselfsup
+from .after_import import after_import
 
 __all__ = ['mend', 'mmcv', 'mmengine', 'mmselfsup']
+
+# What changes which module.
+_WAITING = (
+    ('mmengine.config.config', mmengine.find_own_configs),
+    ('mmselfsup.registry', mmselfsup.mend_locations),
+    ('mmengine.runner.checkpoint', mmengine.refuse_pickles),
+    ('mmengine.fileio.backends.local_backend', mmengine.write_whole_files),
+    ('mmengine.utils.dl_utils.misc', mmengine.mend_find_loader),
+    ('mmcv.utils.ext_loader', mmengine.mend_find_loader),
+    ('mmcv.image.photometric', mmcv.mend_hue),
+    # Each of these names that function in a module of its own.
+    ('mmcv.image', mmcv.take_mended_hue),
+    ('mmcv', mmcv.take_mended_hue),
+    ('mmselfsup.datasets.transforms.processing', mmcv.take_mended_hue),
+    ('mmselfsup.models.utils.data_preprocessor',
+     mmselfsup.mend_feature_extraction),
+    ('mmengine.runner.runner', mmengine.mend_inherited_collate),
+)
 
 
 def mend() -> None:
     """Apply every mend."""
-    mmengine.find_own_configs()
-    mmselfsup.mend_locations()
     mmengine.allow_resume()
-    mmengine.refuse_pickles()
-    mmengine.mend_find_loader()
-    mmcv.mend_find_loader()
-    mmcv.mend_hue()
-    mmselfsup.mend_feature_extraction()
-    mmengine.mend_inherited_collate()
+    for name, action in _WAITING:
+        after_import(name, action)

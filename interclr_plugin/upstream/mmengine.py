@@ -1,9 +1,12 @@
-"""What of mmengine is mended: configurations, resuming, inherited loaders."""
+"""What of mmengine is mended: configurations, files, inherited loaders."""
+import difflib
 import functools
 import importlib.util
+import os
 import pkgutil
 import sys
 import types
+from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
@@ -12,10 +15,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.optim import OneCycleParamScheduler
 from mmengine.utils import digit_version
 
-from .after_import import after_import
 
-
-def find_own_configs():
+def find_own_configs(config):
     """Let a configuration inherit from ``interclr_plugin::...``.
 
     mmengine's table of packages is fixed (mmengine 0.10.7,
@@ -23,11 +24,6 @@ def find_own_configs():
     plugin has to be imported before such a configuration is read:
     :mod:`~interclr_plugin.upstream.tools` does that.
     """
-    after_import('mmengine.config.config', teach_mmengine)
-
-
-def teach_mmengine(config):
-    """Add this package to the table that ``mmengine.config.config`` uses."""
     try:
         table = sys.modules['mmengine.config.utils'].MODULE2PACKAGE
         find = config.Config._get_cfg_path
@@ -40,7 +36,10 @@ def teach_mmengine(config):
     table['interclr_plugin'] = 'interclr_plugin.version'
 
     def get_cfg_path(name, *args):
-        path, scope = find(name, *args)
+        try:
+            path, scope = find(name, *args)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(_meant(name) or str(error)) from error
         # No library: what is inherited is built in the scope of the heir. So
         # are mmselfsup's benchmarks, which are models of mmcls, mmdetection
         # and mmsegmentation: in its own scope none of them is found.
@@ -50,6 +49,22 @@ def teach_mmengine(config):
         return path, scope
 
     config.Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
+def _meant(name):
+    """Say which configuration of a package may be meant, if any."""
+    package, _, wanted = name.partition('::')
+    spec = importlib.util.find_spec(package)
+    folder = Path(spec.submodule_search_locations[0], '.mim/configs')
+    there = {
+        path.relative_to(folder).as_posix(): path.name
+        for path in folder.glob('**/*.py')
+    }
+    # The same file in another folder, or a name much like it.
+    found = [path for path, file in there.items() if wanted.endswith(file)
+             ] or difflib.get_close_matches(wanted, there, 1)
+    return found and (f'{name} is not there. Did you mean '
+                      f"_base_ = '{package}::{found[0]}'?")
 
 
 def allow_resume():
@@ -97,7 +112,7 @@ def _stored_method(owner, name):
     return methods[name]
 
 
-def mend_inherited_collate():
+def mend_inherited_collate(module):
     """Let a training start whose loader was inherited by a package's name.
 
     mmengine 0.10.7 marks what is inherited from ``mmselfsup::...`` or
@@ -106,10 +121,6 @@ def mend_inherited_collate():
     argument (no thread is known). Every stock pre-training names such a
     function.
     """
-    after_import('mmengine.runner.runner', _leave_out_scope)
-
-
-def _leave_out_scope(module):
     stock = module.Runner.build_dataloader
 
     @functools.wraps(stock)
@@ -124,17 +135,13 @@ def _leave_out_scope(module):
     module.Runner.build_dataloader = staticmethod(build_dataloader)
 
 
-def refuse_pickles():
+def refuse_pickles(module):
     """Let no file that torch refuses be loaded after all.
 
     onedl-mmengine 0.10.12 warns and loads such a file again with
     ``weights_only=False``, which runs whatever code it holds. mmengine 0.10.7
     does not on torch >= 2.6; on older releases both do.
     """
-    after_import('mmengine.runner.checkpoint', _load_weights_only)
-
-
-def _load_weights_only(module):
     stock = getattr(module, '_safe_torch_load', None)
     if stock is None or digit_version(
             torch.__version__) < digit_version('2.6.0'):
@@ -156,17 +163,46 @@ def _load_weights_only(module):
     module._safe_torch_load = load
 
 
-def mend_find_loader():
-    """Let mmengine look for mmcv's operators on Python 3.14.
+def write_whole_files(module):
+    """Let a file be there whole, or not at all.
+
+    mmengine 0.10.7 writes a checkpoint in place (no thread is known): a kill
+    or a full disk leaves a part of it, over the one that was there. Local
+    files are written beside the place, brought to the disk, and renamed;
+    other backends stay as they are.
+    """
+
+    @functools.wraps(module.LocalBackend.put)
+    def put(self, obj, filepath):
+        place = os.path.realpath(str(filepath))  # a link stays a link
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        beside = f'{place}.tmp'
+        try:
+            with open(beside, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, place)
+        except BaseException:
+            if os.path.exists(beside):
+                os.remove(beside)
+            raise
+        if os.name == 'posix':  # elsewhere no folder can be opened
+            folder = os.open(os.path.dirname(place), os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    module.LocalBackend.put = put
+
+
+def mend_find_loader(module):
+    """Let mmengine and mmcv look for mmcv's operators on Python 3.14.
 
     ``pkgutil.find_loader`` is gone there (mended in onedl-mmengine, not in
     mmengine 0.10.7).
     """
-    after_import('mmengine.utils.dl_utils.misc', give_find_loader)
-
-
-def give_find_loader(module):
-    """Give a module that calls ``pkgutil.find_loader`` one, where it lacks."""
     if not hasattr(pkgutil, 'find_loader') and hasattr(module, 'pkgutil'):
         module.pkgutil = types.SimpleNamespace(
             find_loader=importlib.util.find_spec)

@@ -6,21 +6,15 @@ from importlib.machinery import PathFinder
 import torch
 from mmengine.registry import Registry
 
-from .after_import import after_import
 
-
-def mend_locations():
+def mend_locations(module):
     """Let mmselfsup 1.0.0 build its runner and its loops.
 
     Three of its registries import a module that does not exist,
     ``mmselfsup.engine.runner`` (mmselfsup 745; mended on its main by 746,
     never released). Whatever location is missing becomes the nearest package
-    above it. This waits until mmselfsup's registries are imported.
+    above it.
     """
-    after_import('mmselfsup.registry', _replace_missing_locations)
-
-
-def _replace_missing_locations(module):
     for registry in vars(module).values():
         # The module also names the root registries, which are not its own.
         if isinstance(registry, Registry) and registry.scope == 'mmselfsup':
@@ -41,7 +35,7 @@ def _nearest_module(name):
     return found
 
 
-def mend_feature_extraction():
+def mend_feature_extraction(module):
     """Let mmselfsup's tool for VOC07 SVMs extract features.
 
     In mmselfsup 1.0.0 ``tools/benchmarks/classification/svm_voc07/extract.py``
@@ -49,10 +43,6 @@ def mend_feature_extraction():
     pre-training only takes what ``default_collate`` made: a tensor for each
     view, not a tuple of images.
     """
-    after_import('mmselfsup.models.utils.data_preprocessor', _stack_views)
-
-
-def _stack_views(module):
     stock = module.SelfSupDataPreprocessor.forward
 
     @functools.wraps(stock)

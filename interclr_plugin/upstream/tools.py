@@ -9,6 +9,8 @@ from typing import List, Optional
 
 from mmengine.config import Config
 
+from ..user_errors import said_to_the_user, sentence
+
 PACKAGE = Path(__file__).resolve().parents[1]
 CONFIGURATIONS = '.py', '.yml', '.yaml', '.json'
 # Whose help is shown where no configuration is named.
@@ -37,7 +39,7 @@ def run_tool(tool: str, words: List[str]) -> None:
     ]
     if named:
         words[named[0]] = find_config(words[named[0]])
-        scope = Config.fromfile(words[named[0]]).get('default_scope')
+        scope = read_config(words[named[0]]).get('default_scope')
         script = stock_tool(scope, tool)
         if script is None:
             raise ValueError(
@@ -53,9 +55,32 @@ def run_tool(tool: str, words: List[str]) -> None:
     sys.argv = [script, *words]
     try:
         runpy.run_path(script, run_name='__main__')
-    except Exception:  # of the run, and no fault of the words
-        traceback.print_exc()
-        sys.exit(1)
+    except Exception as error:
+        said = said_to_the_user(error)
+        if said is None:  # some code failed in the run
+            traceback.print_exc()
+            sys.exit(1)
+        raise ValueError(said) from error
+
+
+def read_config(path: str) -> Config:
+    """Read a configuration; whatever goes wrong is said with its name.
+
+    Args:
+        path (str): Of the file.
+
+    Returns:
+        Config: What it says.
+
+    Raises:
+        ValueError: It cannot be read. A configuration is code, and so are
+            those that it inherits from.
+    """
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        kind = type(error).__name__
+        raise ValueError(f'{path}: {kind}: {sentence(error)}') from error
 
 
 def find_config(name: str) -> str:

@@ -20,6 +20,9 @@ class Images:
     def __init__(self, *transforms):
         self.pipeline = Compose(transforms)
 
+    def __len__(self):
+        return 3
+
 
 def samples(packer, positions):
     return [

@@ -14,7 +14,7 @@ from mmengine.runner import load_checkpoint
 from small_run import NUM_IMAGES, build_model, runner_of, small_config
 
 from interclr_plugin.checkpoints import load_state_dict, publish
-from interclr_plugin.report.clusters import read_bank
+from interclr_plugin.results.bank import read_bank
 
 FILE = Path(__file__).with_name('version_1_0_0.pth')
 

@@ -5,15 +5,23 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from doc_pages import ROOT
 from fresh_process import run_python
 from libraries import FIRST
+from mmengine.model import BaseModule
+from mmengine.registry import DATASETS, MODELS
+from small_run import small_config
 from stock_moco import moco, trained
 
 from interclr_plugin.__main__ import main
 from interclr_plugin.commands import COMMANDS
 from interclr_plugin.evaluation import evaluate
 from interclr_plugin.inter_image import propose
+from interclr_plugin.settings import nearest
+from interclr_plugin.user_errors import said_to_the_user
+
+MODELS.register_module(module=BaseModule, force=True)
 
 
 def test_every_command_has_a_line_and_a_module(capsys):
@@ -22,13 +30,68 @@ def test_every_command_has_a_line_and_a_module(capsys):
     main(['--help'])
     said = capsys.readouterr().out
     for name, line in COMMANDS.items():
-        assert f'{name:<10}{line}' in said
+        assert f'{name:<12}{line}' in said
         with pytest.raises(SystemExit) as left:
             main([name, '--help'])
         assert left.value.code == 0
         # The two of the libraries are called by the names of their files.
         stock = f'{name}.py' if name in ('train', 'test') else name
         assert re.search(rf'usage: .*\b{stock} ', capsys.readouterr().out)
+
+
+def test_mim_can_run_every_command():
+    """Without it `mim run interclr_plugin COMMAND` would know some alone."""
+    tools = (ROOT / 'interclr_plugin/.mim/tools').glob('*.py')
+    assert sorted(tool.stem for tool in tools) == sorted(COMMANDS)
+
+
+def test_a_mistake_ends_a_training_in_a_sentence(tmp_path, monkeypatch,
+                                                 capsys):
+    """Without it a slip in a configuration ends `train` in the traceback of
+    three packages; a fault of some code needs its own."""
+    monkeypatch.setattr(sys, 'argv', ['train'])
+    config = small_config(FIRST, tmp_path)
+    config.model.inter_image.num_cluster = 3
+    config.dump(str(tmp_path / 'mine.py'))
+    with pytest.raises(SystemExit, match="^error: .* no setting 'num_clust"):
+        main(['train', str(tmp_path / 'mine.py')])
+    assert 'Traceback' not in capsys.readouterr().err
+    config = small_config(FIRST, tmp_path)
+    config.train_dataloader.dataset.type = 'Broken'
+    config.dump(str(tmp_path / 'mine.py'))
+    with pytest.raises(SystemExit) as left:
+        main(['train', str(tmp_path / 'mine.py')])
+    assert left.value.code == 1
+    assert 'ZeroDivisionError' in capsys.readouterr().err
+
+
+@DATASETS.register_module()
+def Broken(**settings):
+    return 1 / 0
+
+
+def said_of(action):
+    try:
+        action()
+    except Exception as error:
+        return said_to_the_user(error)
+
+
+def test_which_errors_are_said_and_which_are_shown(tmp_path):
+    """Without it a fault of some code could end in a word without a place,
+    or a user's slip in a page of code."""
+    assert said_of(lambda: MODELS.build(dict(type='Nobody'))).startswith(
+        'Nobody is not in the ')
+    assert 'no setting' in said_of(
+        lambda: MODELS.build(dict(type='MarginNCELoss', tau=1)))
+    assert "argument 'a'" in said_of(
+        lambda: MODELS.build(dict(type='BaseModule', a=1)))
+    assert str(tmp_path) in said_of(lambda: open(tmp_path / 'nothing'))
+    # Not by a statement of anybody's, and not to a user.
+    assert said_of(lambda: {}['a']) is None
+    assert said_of(lambda: next(iter([]))) is None
+    assert said_of(lambda: torch.zeros(2) @ torch.zeros(3)) is None
+    assert said_of(lambda: nearest('a', None)) is None
 
 
 def test_the_list_imports_no_command(tmp_path):

@@ -3,6 +3,7 @@ import copy
 from functools import partial
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from interclr_plugin.datasets import Digits, centre_view, to_model_inputs
+from interclr_plugin.datasets.centre_view import ResizeCentreCrop
 
 STOCK = dict(
     mmselfsup='.mim/configs/selfsup/_base_/datasets/imagenet_mocov2.py',
@@ -188,7 +190,7 @@ def test_a_broken_image_stops_instead_of_becoming_another(scope):
     dataset = Digits(pipeline=[lose_number_3, *config])
     assert dataset[3] is not None  # training takes any other
     view = centre_view(dataset)
-    with pytest.raises(ValueError, match='image number 3 cannot be read'):
+    with pytest.raises(ValueError, match='image number 3 cannot be used'):
         view[3]
 
 
@@ -213,16 +215,54 @@ def test_wrappers_give_each_image_once_in_order(scope, wrap):
             inner.get_data_info(index)['img'])
 
 
-def test_what_has_no_single_order_is_refused(scope):
-    """Without it features of two parts would share the same positions."""
+@pytest.mark.parametrize('shape', [(2, 30001, 3), (9000, 1), (9, 72, 3)])
+def test_the_middle_of_a_strip_is_enough(shape, monkeypatch):
+    """Without it one odd file could take gigabytes: 30,000 x 2 pixels, as
+    sharp as 224 pixels of height would be 3,800,000 wide."""
+    image = np.random.RandomState(0).randint(255, size=shape, dtype=np.uint8)
+    asked = []
+    stock = mmcv.imresize
+
+    def resize(img, size, **options):
+        asked.append(size)
+        return stock(img, size, **options)
+
+    monkeypatch.setattr(mmcv, 'imresize', resize)
+    found = ResizeCentreCrop(16)(dict(img=image))['img']
+    assert found.shape == (16, 16, *shape[2:])
+    (width, height), = asked
+    assert max(width, height) <= 8 * 18
+    # An image that is no strip is resized as a whole.
+    if max(shape) < 9000:
+        assert (width, height) == (144, 18)
+        whole = stock(image, (144, 18))[1:17, 64:80]
+        assert np.array_equal(found, whole)
+
+
+def test_joined_sets_are_one_list(scope):
+    """Without it images of two parts could get each other's features."""
     parts = [
-        Digits(split=split, pipeline=digits_pipeline(scope, [crop(scope, 32)]))
+        Digits(
+            split=split,
+            indices=7,
+            metainfo=dict(split=split),
+            pipeline=digits_pipeline(scope, [crop(scope, 32)]))
         for split in ('train', 'test')
     ]
-    with pytest.raises(ValueError, match='ConcatDataset.*train_dataloader'):
-        centre_view(ConcatDataset(parts))
+    both = ConcatDataset(parts, ignore_keys=['split'])
+    view = centre_view(RepeatDataset(dict(type=lambda: both), times=2))
+    assert len(view) == 14
+    for index in range(14):
+        assert np.array_equal(
+            view[index]['inputs'][0].permute(1, 2, 0).numpy(),
+            parts[index // 7].get_data_info(index % 7)['img'])
+
+
+def test_what_has_no_single_order_is_refused(scope):
+    """Without it a part of a set could have the positions of the whole."""
+    whole = Digits(pipeline=digits_pipeline(scope, [crop(scope, 32)]))
     with pytest.raises(ValueError, match='Subset.*train_dataloader'):
-        centre_view(torch.utils.data.Subset(parts[0], [1, 2]))
+        centre_view(torch.utils.data.Subset(whole, [1, 2]))
 
 
 def test_one_view_without_multi_view(scope, images):

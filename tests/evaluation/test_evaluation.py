@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from stock_moco import moco, trained
 from torch import nn
 
+from interclr_plugin.checkpoints import publish
 from interclr_plugin.datasets import Digits, centre_view
 from interclr_plugin.evaluation import (
     evaluate,
@@ -258,6 +259,11 @@ def test_evaluate_is_the_sum_of_its_parts(scope, tmp_path):
         logistic_regression_by_hand(*samples), abs=0.011)
     initial = evaluate(moco(scope))
     assert initial['knn'] != result['knn']
+    # The small files that are handed on.
+    for backbone in (False, True):
+        small = str(tmp_path / f'small{backbone}.pth')
+        publish(checkpoint, small, backbone=backbone)
+        assert evaluate(moco(scope), small) == result
 
 
 @needs_mmselfsup

@@ -108,7 +108,7 @@ def step(branch, settings, seed):
 def fault_of(branch):
     """The step that a stop of the run would name."""
     try:
-        branch.raise_fault()
+        branch.faults.stop(branch.bank)
     except ValueError as error:
         return int(re.match(r'Step (\d+)', str(error))[1])
 

@@ -379,7 +379,7 @@ def test_bad_input_stores_nothing_and_names_the_step(what):
     for step in range(1, 3):  # two good steps
         branch(*batch_of(branch, seed=step))
         branch.after_step()
-        branch.raise_fault()
+        branch.faults.stop(branch.bank)
     before = state_of(branch)
     query, key, index = batch_of(branch, seed=9)
     query = query.detach()
@@ -391,7 +391,7 @@ def test_bad_input_stores_nothing_and_names_the_step(what):
     branch(*batch_of(branch, seed=10))
     branch(query, key, index)
     with pytest.raises(ValueError) as error:
-        branch.raise_fault()
+        branch.faults.stop(branch.bank)
     for part in ('Step 3:', '[0, 40)', 'optim_wrapper.clip_grad',
                  'sample_idx'):
         assert part in str(error.value)
@@ -401,7 +401,7 @@ def test_good_input_raises_no_fault():
     """Without this, a healthy run could be stopped."""
     branch = branch_of()
     branch(*batch_of(branch))
-    branch.raise_fault()
+    branch.faults.stop(branch.bank)
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf])
@@ -429,7 +429,7 @@ def test_a_bank_without_features_starts_from_random_rows():
         banks.append(branch.bank.features.clone())
         assert branch.bank.status == 'filled'
         branch.update(*batch_of(branch)[1:])  # works before the clustering
-        branch.raise_fault()
+        branch.faults.stop(branch.bank)
         branch.first_clustering()
         assert branch.bank.status == 'clustered'
         assert branch.bank.sizes().min() >= 1
@@ -555,7 +555,7 @@ def test_any_order_of_events_keeps_the_rules(events, num_images, num_clusters,
             assert branch.bank.sizes().min() >= 1
         else:
             branch.bank.renew_centroids()
-        branch.raise_fault()
+        branch.faults.stop(branch.bank)
         labels = branch.bank.labels.tolist()
         assert 0 <= min(labels) and max(labels) < num_clusters
         sizes = cluster_sizes(labels, num_clusters)

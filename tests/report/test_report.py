@@ -1,6 +1,7 @@
 """The report: one page that tells whether a training learns."""
 import base64
 import io
+import re
 import shutil
 from xml.etree import ElementTree
 
@@ -18,14 +19,11 @@ from interclr_plugin.checkpoints import load_state_dict
 from interclr_plugin.datasets import Digits
 from interclr_plugin.evaluation import evaluate
 from interclr_plugin.report import write_report
-from interclr_plugin.report.clusters import (
-    choose_clusters,
-    choose_members,
-    read_bank,
-)
 from interclr_plugin.report.pairs import choose_pairs, true_shares
 from interclr_plugin.report.pictures import Pictures
-from interclr_plugin.report.run import Run
+from interclr_plugin.results.bank import read_bank
+from interclr_plugin.results.members import choose_clusters, choose_members
+from interclr_plugin.results.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +58,15 @@ def test_the_page_stands_alone(written):
     assert 'http:' not in source and 'https:' not in source
     assert 'url(' not in source and '@import' not in source
     assert 'script' not in {name for name, _ in page.tags}
+    # Every cluster is there, and every order names each once.
+    assert sorted(each['id'] for each in page.all('li') if 'id' in each) == [
+        f'c{number}' for number in range(6)]
+    for key in ('similarity', 'purity', 'change'):
+        orders = re.findall(rf'#by-{key}:checked ~ .rows > #(c\d) ', source)
+        assert sorted(orders) == [f'c{number}' for number in range(6)]
+    # The two configurations are side by side.
+    assert {'runs', 'all-clusters'} <= set(page.ids())
+    assert "'InterCLR'" in page.text and "'MoCo'" in page.text
     assert len(page.all('img')) > 100
     for image in page.all('img'):
         assert 'alt' in image
@@ -93,7 +100,7 @@ def test_its_numbers_are_those_of_the_evaluation(written):
     start, last, other = (score['knn'] for score in scores)
     assert f'{start:.3f} with the initial weights to {last:.3f}' in page.text
     assert f'{last - start:+.3f} is' in page.text
-    assert f'the baseline ({other:.3f})' in page.text
+    assert f'Against baseline ({other:.3f})' in page.text
     assert f'{last - other:+.3f}' in page.text
     for name, score in zip(('initial weights', 'this run', 'baseline'),
                            scores):
@@ -206,7 +213,8 @@ def test_images_without_labels(tmp_path):
         train_dataloader__dataset__type='UnlabelledDigits')
     runner_of(config).train()
     page = Page(write_report(str(tmp_path)))
-    assert 'No accuracy was measured' in page.text
+    assert 'No label was seen' in page.text or 'too few' in page.text
+    assert 'Second view found' in page.text
     assert 'gt_label=None' in page.text  # why it was not
     assert {'clusters', 'pairs', 'map'} <= set(page.ids())
     assert 'true class' not in page.text and 'cluster 5' in page.text

@@ -96,8 +96,13 @@ def test_it_can_be_used_by_keyboard(browser, address):
     page.emulate_media(reduced_motion='reduce')
     page.goto(address)
     links = page.evaluate('[...document.links].map((link) => link.hash)')
+    # Of the orders of the clusters one is reached, the arrows do the rest.
+    expected = page.evaluate("""[...document.querySelectorAll(
+      'a, summary, [tabindex="0"], input:not([type=radio]), input:checked')
+      ].map((each) => each.hash || each.tagName)""")
+    assert len(expected) > len(links) + 10
     reached = []
-    for _ in range(len(links) + 1):
+    for _ in expected:
         page.keyboard.press('Tab')
         focused = page.evaluate("""() => {
           const element = document.activeElement;
@@ -111,7 +116,7 @@ def test_it_can_be_used_by_keyboard(browser, address):
         if focused[0] == 'SUMMARY':
             page.keyboard.press('Enter')
             assert page.evaluate("document.querySelector('details').open")
-    assert reached == links[:-1] + ['SUMMARY'] + links[-1:]
+    assert reached == expected
     for place in links:
         page.evaluate('scrollTo(0, 0)')
         page.locator(f'a[href="{place}"]').last.focus()
@@ -121,4 +126,29 @@ def test_it_can_be_used_by_keyboard(browser, address):
             '.getBoundingClientRect().top', place)
         assert page.evaluate('location.hash') == place
         assert -1 < top < 600
+    page.close()
+
+
+def test_clusters_are_sorted_and_pictures_grow_without_a_script(
+        browser, address):
+    """Without it the page's choices could do nothing."""
+    page = browser.new_page(viewport=dict(width=1200, height=800))
+    page.goto(address)
+    rows = """() => [...document.querySelectorAll('.rows li')].map((row) => {
+      const box = row.getBoundingClientRect();
+      return [Math.round(box.top), Math.round(box.left), row.id,
+        parseInt(row.textContent.match(/(\\d+) % changed|$/)[1] || 0),
+        parseFloat(row.textContent.match(/similarity (-?[\\d.]+)/)[1])];
+    }).sort((a, b) => a[0] - b[0] || a[1] - b[1])"""
+    before = page.evaluate(rows)
+    page.get_by_label('least alike first').check()
+    after = page.evaluate(rows)
+    similarities = [row[4] for row in after]
+    assert similarities == sorted(similarities)
+    assert [row[2] for row in before] != [row[2] for row in after]
+    width = """document.querySelector('article img')
+      .getBoundingClientRect().width"""
+    small = page.evaluate(width)
+    page.get_by_label('larger').first.check()
+    assert page.evaluate(width) > 2 * small
     page.close()

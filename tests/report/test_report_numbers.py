@@ -1,21 +1,26 @@
 """What the report reads and judges, against other ways to compute it."""
+import base64
+import io
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image, ImageColor
 from scipy import stats
 
 from interclr_plugin.report import read_scalars
-from interclr_plugin.report.feature_map import make_groups, place
-from interclr_plugin.report.scalars import group_names, thin
-from interclr_plugin.report.verdict import (
-    Score,
-    Sign,
-    judge_scores,
-    judge_signs,
-    sign_of,
+from interclr_plugin.report.cluster_list import list_clusters
+from interclr_plugin.report.feature_map import (
+    draw_pictures,
+    make_groups,
+    place,
 )
+from interclr_plugin.report.scalars import group_names, thin
+from interclr_plugin.report.verdict import Score, judge_scores, sign_of
+from interclr_plugin.results.bank import Bank
 
 
 def write_log(folder, start, lines):
@@ -90,18 +95,78 @@ def test_noise_is_called_noise(gain, answer):
     assert 'cannot be compared' in judge_scores(start, run, other).sentences[2]
 
 
-def test_judged_without_labels():
-    """Without it a collapse with a falling loss would pass for learning."""
+def test_the_end_of_a_curve_against_its_start():
+    """Without it scatter would be called a change."""
     fell = sign_of('loss', [(i, 5 - i / 50) for i in range(100)])
     assert (fell.before, fell.change) == (pytest.approx(4.91), 'fell')
     noise = np.random.RandomState(0).randn(100)
     assert sign_of('loss', list(enumerate(noise))).change == 'level'
-    for signs, rank, words in (
-            ([fell], 20., 'It seems so'), ([fell], 1.1, 'collapsed'),
-            ([Sign('loss', 4, 5, 'rose')], 20., 'no sign'),
-            ([Sign('loss', 4, math.nan, 'rose')], None, 'not finite'),
-            ([], 20., 'cannot be told')):
-        assert words in judge_signs(signs, rank).sentences[0]
+
+
+def test_a_torn_byte_costs_one_line(tmp_path):
+    """Without it one bad byte on a disk would cost the whole report."""
+    write_log(tmp_path, '20260101_000000',
+              [dict(loss=9. - i, step=i, iter=i) for i in range(1, 6)])
+    path = next(tmp_path.glob('*/*/scalars.json'))
+    lines = path.read_bytes().split(b'\n')
+    lines[1] = lines[1].replace(b'loss', b'lo\xffs')
+    lines[2] = lines[2].replace(b'"step": 3', b'"step": "3"')
+    lines[3] = b'\x00' + lines[3][1:]
+    path.write_bytes(b'\n'.join(lines))
+    curves = read_scalars(tmp_path).curves
+    assert curves == dict(loss=[(1, 8.), (5, 4.)])
+
+
+def test_clusters_are_put_in_order():
+    """Without it "least pure first" could be another order, and clusters
+    that were only numbered anew would count as changed."""
+    generator = np.random.RandomState(0)
+    labels = generator.randint(0, 7, 200)
+    before = (labels + 3) % 7  # numbered anew
+    moved = labels == 4
+    before[moved] = generator.randint(0, 7, moved.sum())
+    classes = generator.randint(0, 3, 200)
+    features = torch.nn.functional.normalize(
+        torch.from_numpy(generator.randn(200, 5)).float(), dim=1)
+    centroids = torch.from_numpy(generator.randn(7, 5)).float()
+    pictures = SimpleNamespace(
+        classes=classes, name_class=str, strip=lambda index: index)
+    found = list_clusters(
+        Bank(features, torch.from_numpy(labels), centroids, 0), pictures,
+        before)
+    assert found['total'] == 7 == len(found['rows'])
+    purity = {}
+    for row in found['rows']:
+        index = np.flatnonzero(labels == row['cluster'])
+        centre = (centroids[row['cluster']] /
+                  centroids[row['cluster']].norm()).numpy()
+        cosine = features.numpy()[index] @ centre
+        assert row['uri'] == index[np.argsort(-cosine)][:8].tolist()
+        assert row['similarity'] == pytest.approx(cosine.mean(), abs=1e-5)
+        purity[row['cluster']] = max(
+            (classes[index] == each).mean() for each in range(3))
+        assert row['purity'] == pytest.approx(purity[row['cluster']])
+        assert (row['change'] > 0) == (row['cluster'] == 4)
+    assert found['orders']['purity'][1] == sorted(
+        purity, key=lambda each: purity[each])
+    assert found['orders']['change'][1][0] == 4
+
+
+def test_pictures_stand_where_their_points_are():
+    """Without it the map of pictures could be upside down."""
+    places = np.array([[0., 0.], [1., 0.], [0., 1.], [1., 1.], [.99, .99]])
+    colours = ['red', 'lime', 'blue', 'white', 'black']
+    uri = draw_pictures(
+        places, lambda i, edge: Image.new('RGB', (edge, edge), colours[i]))
+    picture = Image.open(
+        io.BytesIO(base64.b64decode(uri.partition(',')[2]))).convert('RGBA')
+    side = picture.width - 20
+    for x, y, colour in ((20, side, 'red'), (side, side, 'lime'),
+                         (20, 20, 'blue')):
+        found = picture.getpixel((x, y))
+        assert np.abs(np.subtract(found[:3], ImageColor.getrgb(colour))
+                      ).max() < 40 and found[3] == 255
+    assert picture.getpixel((side // 2, side // 2))[3] == 0
 
 
 def test_a_map_keeps_neighbours_and_names_its_limits():

@@ -44,9 +44,26 @@ print(Config.fromfile('child.py').model.type)
     )
 
 
+@pytest.mark.parametrize('written, meant', [
+    ('mmpretrain::selfsup/mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+     'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+    ('mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1.py',
+     'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+    ('mmselfsup::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+     'mmselfsup::selfsup/mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'),
+])
+def test_a_stock_file_in_another_folder_is_found(written, meant, tmp_path):
+    """The libraries keep theirs in different folders; without it the error
+    names a folder of site-packages and nothing else."""
+    pytest.importorskip(written.split('::')[0])
+    (tmp_path / 'mine.py').write_text(f'_base_ = {written!r}')
+    with pytest.raises(FileNotFoundError, match=f"_base_ = '{meant}'"):
+        Config.fromfile(tmp_path / 'mine.py')
+
+
 def test_another_mmengine_is_left_alone():
     config = types.SimpleNamespace(Config=types.SimpleNamespace())
-    mmengine.teach_mmengine(config)
+    mmengine.find_own_configs(config)
     assert not vars(config.Config)
 
 
@@ -184,7 +201,7 @@ def test_a_second_try_is_taken_back():
         raise UnpicklingError('refused')
 
     module = types.SimpleNamespace(_safe_torch_load=load)
-    mmengine._load_weights_only(module)
+    mmengine.refuse_pickles(module)
     with pytest.raises(ValueError, match='file.pth holds objects that could'):
         module._safe_torch_load('file.pth')
 
@@ -198,7 +215,7 @@ def test_find_loader_is_there_where_python_has_none(monkeypatch):
     assert mmcv_full_available() == has_operators
     monkeypatch.delattr(pkgutil, 'find_loader', raising=False)
     module = types.SimpleNamespace(pkgutil=pkgutil)
-    mmengine.give_find_loader(module)
+    mmengine.mend_find_loader(module)
     assert module.pkgutil.find_loader('mmengine.runner') is not None
     assert module.pkgutil.find_loader('mmengine.no_such_module') is None
 

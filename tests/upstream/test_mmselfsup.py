@@ -35,7 +35,7 @@ def test_right_locations_stay():
         'wrong', scope='mmselfsup', locations=['interclr_plugin.hooks.no.one']
     )
     other = Registry('other', scope='other', locations=['interclr_plugin.no'])
-    mmselfsup._replace_missing_locations(
+    mmselfsup.mend_locations(
         types.SimpleNamespace(right=right, wrong=wrong, other=other)
     )
     assert right._locations == ['interclr_plugin.hooks']

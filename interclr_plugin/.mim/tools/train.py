@@ -1,7 +1,11 @@
-"""``mim train interclr_plugin CONFIG``: the plugin, then the stock tool."""
+"""What ``mim run interclr_plugin train`` starts."""
 import sys
+from pathlib import Path
 
-from interclr_plugin.__main__ import main
+# This folder: what lies in it is no module for others to import.
+sys.path.pop(0)
+
+from interclr_plugin.__main__ import main  # noqa: E402
 
 if __name__ == '__main__':
-    main(['train', *sys.argv[1:]])
+    main([Path(__file__).stem, *sys.argv[1:]])

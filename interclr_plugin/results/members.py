@@ -1,19 +1,11 @@
 """Clusters of a checkpoint, and which of their members to look at."""
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints.branch_names import BANK, rename_1_0
-from ..inter_image.clustered_bank import STATUSES
-
-
-class Bank(NamedTuple):
-    """The inter-image branch's state in a checkpoint."""
-    features: Tensor  # (N, D) float32 unit rows
-    labels: Tensor  # (N,) cluster numbers
-    centroids: Tensor  # (C, D)
+from .bank import Bank, read_bank
 
 
 class Members(NamedTuple):
@@ -24,24 +16,6 @@ class Members(NamedTuple):
     median: List[int]
     farthest: List[int]  # farthest last
     similarity: Dict[int, float]  # of each with the centroid, cosine
-
-
-def read_bank(state: Dict[str, Tensor]) -> Optional[Bank]:
-    """Find the branch's state.
-
-    Args:
-        state (dict[str, Tensor]): Weights of a checkpoint.
-
-    Returns:
-        Bank, optional: None where the run had no inter-image branch, or its
-        first clustering was still to come.
-    """
-    state = dict(state)
-    rename_1_0(state)
-    if state.get(f'{BANK}status', 0) != STATUSES.index('clustered'):
-        return None
-    return Bank(state[f'{BANK}features'].float(), state[f'{BANK}labels'],
-                state[f'{BANK}centroids'].float())
 
 
 def cluster_sizes(state: Dict[str, Tensor]) -> List[int]:
@@ -92,7 +66,7 @@ def choose_members(bank: Bank, cluster: int, count: int) -> Members:
     """
     index = (bank.labels == cluster).nonzero().squeeze(1)  # (n,)
     centre = F.normalize(bank.centroids[cluster], dim=0)
-    similarity = bank.features[index] @ centre  # (n,)
+    similarity = bank.features[index].float() @ centre  # (n,)
     order = torch.argsort(similarity, descending=True, stable=True)
     index, similarity = index[order].tolist(), similarity[order].tolist()
     size = len(index)
