@@ -252,6 +252,24 @@ PANEL_ARMS.update({
     'near 5 of averages, momentum 0.5': {
         **_near(average=0.4), _BANK + 'momentum': 0.5
     },
+    # The same at a cost that ignores N: averages are clustered too, and
+    # neighbours looked for in the query's cluster.
+    'two banks': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks'
+    },
+    'two banks, whitened cluster': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        **_WHITENED_LABELS
+    },
+    'two banks, weights 1 and 0.25': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        'model.intra_weight': 1.0
+    },
+    'two banks, weights 1 and 0.5': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        'model.intra_weight': 1.0,
+        'model.inter_weight': 0.5
+    },
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
     },

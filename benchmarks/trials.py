@@ -12,6 +12,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from interclr_plugin.inter_image import (
+    ClusteredBank,
     MarginNCELoss,
     OnlineKMeans,
     PairSampler,
@@ -54,6 +55,39 @@ def space_of(features: Tensor, space: str, axes: int) -> tuple:
 
 
 @MODELS.register_module()
+class TwoBanks(ClusteredBank):
+    """Averages of each image's keys, and its latest key beside them.
+
+    Labels and neighbours come of the averages, which know more; what a query
+    agrees with and what it leaves are the latest keys, since averages hold a
+    network back that learns quickly.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.latest = self.features.clone()
+        NeighbourSampler.banks = self
+
+    def fill(self, features: Tensor, rows: slice = slice(None)) -> None:
+        super().fill(features, rows)
+        self.latest = self.features.clone()
+
+    def blend(self, index: Tensor, key: Tensor) -> Tensor:
+        rows = super().blend(index, key)
+        self.latest[index] = F.normalize(key, dim=1)
+        return rows
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + 'latest'] = self.latest
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if prefix + 'latest' in state_dict:
+            self.latest = state_dict[prefix + 'latest'].clone()
+
+
+@MODELS.register_module()
 class NeighbourSampler(PairSampler):
     """Draw the positive among the few nearest images in a better space.
 
@@ -84,6 +118,8 @@ class NeighbourSampler(PairSampler):
         feat_dim (int): D.
     """
 
+    banks = None  # the TwoBanks of the run
+
     def __init__(self, *, neighbours: int = 5, space: str = 'whitened',
                  axes: int = 64, reach: str = 'all', query: str = 'row',
                  refresh: int = 40, excluded: str = 'cluster',
@@ -111,6 +147,8 @@ class NeighbourSampler(PairSampler):
             searched = features
             if self.average:
                 searched = self.averaged(index, features)
+            if self.banks is not None:
+                features = self.banks.latest
             if self.calls % self.refresh == 0:
                 centre, basis = space_of(searched.float(), self.space,
                                          self.axes)
