@@ -166,6 +166,9 @@ class Cell:
             part = config.model.inter_image.get(part, {})
             if part.get('type') == kind:
                 part.feat_dim = config.model.neck.out_channels
+            if 'average' in part:
+                part.num_images = (
+                    1500 if digits else len(groups_of(self.name, self.full)))
         config.merge_from_dict(self.changes)
         return config
 

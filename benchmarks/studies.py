@@ -245,11 +245,49 @@ PANEL_ARMS.update({
     'near 5, momentum 1': {
         **_IN_CLUSTER, _BANK + 'momentum': 1.0
     },
+    # Averages know who is near; what is attracted to is of the last pass.
+    'near 5 of averages': {
+        **_near(average=0.2), _BANK + 'momentum': 1.0
+    },
+    'near 5 of averages, momentum 0.5': {
+        **_near(average=0.4), _BANK + 'momentum': 0.5
+    },
+    # The same at a cost that ignores N: averages are clustered too, and
+    # neighbours looked for in the query's cluster.
+    'two banks': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks'
+    },
+    'two banks, whitened cluster': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        **_WHITENED_LABELS
+    },
+    'two banks, weights 1 and 0.25': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        'model.intra_weight': 1.0
+    },
+    'two banks, weights 1 and 0.5': {
+        **_IN_CLUSTER, _BANK + 'type': 'TwoBanks',
+        'model.intra_weight': 1.0,
+        'model.inter_weight': 0.5
+    },
     'near 5 after 10 epochs': {
         **_IN_CLUSTER, _HOOK + 'warmup_epochs': 10
     },
     'near 5, weights 1 and 0.25': {
         **_IN_CLUSTER, 'model.intra_weight': 1.0
+    },
+    'near 5 of averages, weights 1 and 0.25': {
+        **_near(average=0.2), _BANK + 'momentum': 1.0,
+        'model.intra_weight': 1.0
+    },
+    'near 5, momentum 1, weights 1 and 0.25': {
+        **_IN_CLUSTER, _BANK + 'momentum': 1.0,
+        'model.intra_weight': 1.0
+    },
+    # A larger loss is a larger step: what of a gain is no more than that?
+    'MoCo v2, weight 1.25': {
+        'model.inter_weight': 0.0,
+        'model.intra_weight': 1.25
     },
     # MoCo v2 with the weight that the branch leaves it.
     'MoCo v2, weight 0.75': {

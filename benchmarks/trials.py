@@ -12,6 +12,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from interclr_plugin.inter_image import (
+    ClusteredBank,
     MarginNCELoss,
     OnlineKMeans,
     PairSampler,
@@ -54,6 +55,39 @@ def space_of(features: Tensor, space: str, axes: int) -> tuple:
 
 
 @MODELS.register_module()
+class TwoBanks(ClusteredBank):
+    """Averages of each image's keys, and its latest key beside them.
+
+    Labels and neighbours come of the averages, which know more; what a query
+    agrees with and what it leaves are the latest keys, since averages hold a
+    network back that learns quickly.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.latest = self.features.clone()
+        NeighbourSampler.banks = self
+
+    def fill(self, features: Tensor, rows: slice = slice(None)) -> None:
+        super().fill(features, rows)
+        self.latest = self.features.clone()
+
+    def blend(self, index: Tensor, key: Tensor) -> Tensor:
+        rows = super().blend(index, key)
+        self.latest[index] = F.normalize(key, dim=1)
+        return rows
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + 'latest'] = self.latest
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if prefix + 'latest' in state_dict:
+            self.latest = state_dict[prefix + 'latest'].clone()
+
+
+@MODELS.register_module()
 class NeighbourSampler(PairSampler):
     """Draw the positive among the few nearest images in a better space.
 
@@ -77,14 +111,21 @@ class NeighbourSampler(PairSampler):
         itself (bool): Whether the image's own row is one more neighbour.
         weigh (bool): Whether queries whose neighbours are nearer than those
             of others in the batch count more, from 0 to 2 by rank.
+        average (float): Where it is above 0, neighbours are looked for among
+            averages of each image's rows, the newest with this weight, while
+            the query agrees with the bank's rows, which can then be new ones.
+        num_images (int): N, for the averages.
         feat_dim (int): D.
     """
+
+    banks = None  # the TwoBanks of the run
 
     def __init__(self, *, neighbours: int = 5, space: str = 'whitened',
                  axes: int = 64, reach: str = 'all', query: str = 'row',
                  refresh: int = 40, excluded: str = 'cluster',
                  target: str = 'draw', itself: bool = False,
                  weigh: bool = False, softness: float = 0.2,
+                 average: float = 0., num_images: int = 0,
                  feat_dim: int = 128, **kwargs) -> None:
         super().__init__(**kwargs)
         assert space in SPACES and reach in REACHES
@@ -92,7 +133,9 @@ class NeighbourSampler(PairSampler):
         self.reach, self.near, self.refresh = reach, query, refresh
         self.excluded = excluded
         self.target, self.itself, self.weigh = target, itself, weigh
-        self.softness = softness
+        self.softness, self.average = softness, average
+        self.register_buffer(
+            'averages', torch.zeros(num_images if average else 0, feat_dim))
         width = min(axes, feat_dim) if space == 'whitened' else feat_dim
         self.register_buffer('centre', torch.zeros(feat_dim))
         self.register_buffer('basis', torch.zeros(feat_dim, width))
@@ -101,13 +144,18 @@ class NeighbourSampler(PairSampler):
     def compare(self, query: Tensor, index: Tensor, features: Tensor,
                 labels: Tensor, draw: Draw) -> Pairs:
         with torch.no_grad():
+            searched = features
+            if self.average:
+                searched = self.averaged(index, features)
+            if self.banks is not None:
+                features = self.banks.latest
             if self.calls % self.refresh == 0:
-                centre, basis = space_of(features.float(), self.space,
+                centre, basis = space_of(searched.float(), self.space,
                                          self.axes)
                 self.centre.copy_(centre)
                 self.basis.copy_(basis)
             self.calls += 1
-            near, values = self.nearest(query, index, features, labels, draw)
+            near, values = self.nearest(query, index, searched, labels, draw)
             if self.itself:
                 near = torch.cat((index.unsqueeze(1), near), 1)
                 values = F.pad(values, (1, 0), value=1.)
@@ -137,6 +185,16 @@ class NeighbourSampler(PairSampler):
                                features[positive].float())
             pairs = pairs._replace(positive_similarity=(query * rows).sum(1))
         return pairs
+
+    def averaged(self, index: Tensor, features: Tensor) -> Tensor:
+        """Take up the rows of the batch's images, written a pass ago."""
+        if self.calls == 0:
+            self.averages.copy_(features)
+        weight = self.average
+        self.averages[index] = F.normalize(
+            (1 - weight) * self.averages[index] + weight * features[index],
+            dim=1)
+        return self.averages
 
     def _generator(self, index: Tensor) -> torch.Generator:
         seed = int(self.calls) * 1_000_003 + int(index[0])
