@@ -99,7 +99,7 @@ def test_nothing_in_a_folder_ends_a_training_unnamed(count, library, tmp_path,
     strict = 'train_dataloader.dataset.skip_bad=False'
     result = subprocess.run(**mim(library, out / 'pretrain.py', strict))
     assert result.returncode != 0
-    last, = (line for line in result.stdout.splitlines()
-             if line.startswith('ValueError: The image '))
+    last = [line for line in result.stdout.splitlines()
+            if line.startswith('ValueError: The image ')][-1]
     assert any(shown(path) in last for path in broken)
     assert 'cannot be used' in last and 'skip_bad=True' in last

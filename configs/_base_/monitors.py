@@ -20,9 +20,8 @@ label_monitors = [
 picture_monitors = [dict(type='MontageMonitor')]
 # Where numbers and pictures go besides the log:
 #
-#   visualizer = dict(
-#       type='Visualizer',
-#       vis_backends=[_base_.backends.local, _base_.backends.tensorboard])
+#   vis_backends = [_base_.backends.local, _base_.backends.tensorboard]
+#   visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 #
 # Each but the first needs the package of its name, by pip install.
 backends = dict(

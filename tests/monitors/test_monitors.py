@@ -26,8 +26,9 @@ MONITORS = [dict(type=name, interval=4) for name in BY_STEP] + [
     dict(type='OnlineKNNHook', interval=1, k=5),
     dict(type='AlarmHook', interval=4)
 ]
+# At the ends of epochs too.
+SIZES = {'clusters/smallest', 'clusters/largest', 'clusters/small'}
 EVERY_FOUR = {
-    'clusters/smallest', 'clusters/largest', 'clusters/small',
     'clusters/empty', 'clusters/entropy', 'representation/effective_rank',
     'representation/std', 'representation/relative_std',
     'representation/uniformity', 'representation/alignment',
@@ -139,6 +140,7 @@ def test_every_value_reaches_every_backend(watched):
     events = EventAccumulator(str(logs))
     events.Reload()
     steps = dict.fromkeys(EVERY_FOUR, [4, 8, 12])
+    steps.update(dict.fromkeys(SIZES, [4, 6, 8, 12]))
     steps.update(dict.fromkeys(EVERY_EPOCH, [6, 12]))
     for name, when in steps.items():
         assert 'loss' not in name
