@@ -3,7 +3,7 @@ import json
 
 import pytest
 import torch
-from test_monitors import EVERY_EPOCH, EVERY_FOUR, MONITORS
+from test_monitors import EVERY_EPOCH, EVERY_FOUR, MONITORS, SIZES
 from test_two_processes import run_two
 
 
@@ -26,14 +26,16 @@ def test_processes_stay_in_step(tmp_path):
             assert torch.equal(value, second[name]), name
     path, = tmp_path.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for name in EVERY_FOUR | EVERY_EPOCH:
+    for name in EVERY_FOUR | EVERY_EPOCH | SIZES:
         measured = [
             line['step'] for line in lines
             if name in line and 'loss' not in line
         ]
-        # An InfiniteSampler is as long as the data set, 6 steps of each
-        # process. What is measured by epochs also is at the last step.
-        expected = [4, 8] if name in EVERY_FOUR else [6, 8]
+        # The data set has 6 batches: a pass of two processes takes 3 steps.
+        # What is measured by epochs also is at the last step.
+        expected = [4, 8] if name in EVERY_FOUR else [3, 6, 8]
         if name in ('clusters/churn', 'clusters/repaired'):
-            expected = [6]
+            expected = [3, 6]
+        elif name in SIZES:
+            expected = [3, 4, 6, 8]
         assert measured == expected, name
