@@ -81,19 +81,16 @@ def choose(scores: Tensor, count: int, largest: bool = True) -> Tensor:
     """
     if scores.device.type != 'cpu' or scores.dtype != torch.float32:
         return scores.topk(count, 1, largest, sorted=False).indices
-    # numpy compares a register full of numbers at once: a fifth of the time.
+    # numpy compares many numbers at once: a fifth of the time.
     width = scores.shape[1]
+    place = width - count if largest else count - 1
+    kept = slice(place, None) if largest else slice(count)
     chosen = np.empty((len(scores), count), np.int64)
     rows = max(1, _RANKED // width)
     for start in range(0, len(scores), rows):
         part = slice(start, start + rows)
-        if largest:
-            place = width - count
-            order = np.argpartition(scores[part].numpy(), place, 1)
-            chosen[part] = order[:, place:]
-        else:
-            order = np.argpartition(scores[part].numpy(), count - 1, 1)
-            chosen[part] = order[:, :count]
+        order = np.argpartition(scores[part].numpy(), place, axis=1)
+        chosen[part] = order[:, kept]
     return torch.from_numpy(chosen)
 
 
@@ -114,7 +111,7 @@ class Chosen(torch.autograd.Function):
         rows, columns, weights = ctx.saved_tensors
         if (rows.device.type == 'cpu' and rows.dtype == gradient.dtype and
                 4 * columns.shape[1] <= len(rows)):
-            # Few of the rows: these alone are added up.
+            # Few of the rows, which are added up one by one, without a copy.
             total = F.embedding_bag(
                 columns, rows, mode='sum', per_sample_weights=gradient)
             return total, None, None, None, None
