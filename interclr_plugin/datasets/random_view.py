@@ -1,6 +1,7 @@
 """A random view of each image as the training draws it, the same each time."""
 import copy
 import random
+import warnings
 from typing import Any, Sequence
 
 import numpy as np
@@ -48,7 +49,10 @@ class RandomView(Dataset):
         random.seed(number)
         np.random.seed(number)
         torch.manual_seed(number)
-        return self._view[position]
+        with warnings.catch_warnings():
+            # The training's log has had what its transforms say.
+            warnings.simplefilter('ignore')
+            return self._view[position]
 
 
 def _view(dataset: BaseDataset) -> BaseDataset:
