@@ -111,7 +111,8 @@ class Chosen(torch.autograd.Function):
         rows, columns, weights = ctx.saved_tensors
         if (rows.device.type == 'cpu' and rows.dtype == gradient.dtype and
                 4 * columns.shape[1] <= len(rows)):
-            # Few of the rows, which are added up one by one, without a copy.
+            # Few of the rows, added up one by one without a copy of them; of
+            # more than a quarter the product below is faster.
             total = F.embedding_bag(
                 columns, rows, mode='sum', per_sample_weights=gradient)
             return total, None, None, None, None
