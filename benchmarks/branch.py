@@ -110,6 +110,9 @@ def measure_times(size, sides, strategies, repeats, clock, device):
         rows[f'step, {strategy}'] = measure(both, batches, clock, step)
         for part, row in measure_parts(both, batches, clock).items():
             rows[f'- {part}, {strategy}'] = row
+        rows[f'- floor: its two products, {strategy}'] = measure(
+            dict(ours=both['ours'].floor()), batches, clock,
+            lambda run, batch: run(batch[0]))
     rows['centroid update'] = measure(
         both, batches, clock, lambda side, batch: side.update_centroids())
     # The steps moved labels: start the repairs from a state without small

@@ -24,6 +24,7 @@ class Ours:
         self.bank = self.branch.bank
         self.features, self.labels = self.bank.features, self.bank.labels
         self.centroids = self.bank.centroids
+        self.batch_size = size['batch']
 
     def use(self, strategy):
         sampler = self.branch.sampler
@@ -48,6 +49,26 @@ class Ours:
         yield 'backward'
         branch.update(key, index)
         yield 'bank and labels'
+
+    def floor(self):
+        """Give what a step cannot do without: two products, their traffic."""
+        draw = self.branch.sampler.draw(
+            torch.zeros(1, dtype=torch.long, device=self.labels.device),
+            self.labels, self.bank.random.own(self.labels.device),
+            self.bank.members)
+        rows = self.features
+        if draw.candidates is not None:
+            rows = rows[draw.candidates]
+        products = rows.new_empty(self.batch_size, len(rows))
+
+        def run(query):
+            if draw.candidates is not None:
+                torch.index_select(
+                    self.features, 0, draw.candidates, out=rows)
+            torch.mm(query, rows.t(), out=products)
+            return products @ rows
+
+        return run
 
     def update(self, key, index):
         self.branch.update(key, index)

@@ -192,8 +192,8 @@ MUTATIONS = [
     # pairs
     _inter('the semi-hard pool is of the least similar images',
            'inter_image/pair_sampler.py',
-           'topk(count, 1, largest=largest,',
-           'topk(count, 1, largest=not largest,',
+           'choose(similarity, count, largest)',
+           'choose(similarity, count, not largest)',
            'test_pair_sampler.py::test_any_draw_keeps_the_rules'),
     _inter("images with the query's label may be negatives",
            'inter_image/pair_sampler.py',
@@ -225,7 +225,22 @@ MUTATIONS = [
            'inter_image/similarities.py',
            'return weights @ rows, None',
            'return weights.roll(1, 0) @ rows, None',
-           'test_branch.py::test_loss_and_gradient_reach_the_raw_query'),
+           'test_similarities.py::'
+           'test_the_gradient_is_that_of_the_products'),
+    _inter("the gradient of few similarities is another query's",
+           'inter_image/similarities.py',
+           'per_sample_weights=gradient)',
+           'per_sample_weights=gradient.roll(1, 0))',
+           'test_similarities.py::'
+           'test_the_gradient_is_that_of_the_products'),
+    _inter('the choice of a batch leaves out a column',
+           'inter_image/similarities.py',
+           'place = width - count if', 'place = width - count - 1 if',
+           'test_similarities.py::test_the_choice_is_that_of_topk'),
+    _inter('each part of a batch gets the choice of the first',
+           'inter_image/similarities.py',
+           'np.argpartition(scores[part]', 'np.argpartition(scores[:rows]',
+           'test_similarities.py::test_a_batch_is_ranked_in_parts'),
 
     # random numbers
     _inter('every process draws the same',

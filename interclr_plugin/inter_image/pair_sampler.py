@@ -9,7 +9,7 @@ from ..arguments import check_known
 from ..settings import written_in
 from .members import Members
 from .random_stream import draw_subset
-from .similarities import Chosen, Similarities
+from .similarities import Chosen, Similarities, choose
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
 _RELEASED_NEGATIVES = 16384
@@ -223,9 +223,8 @@ class PairSampler(nn.Module):
         similarity.masked_fill_(same, -_BEYOND if largest else _BEYOND)
         semi_exact = random is not None
         count = self.pool_size if semi_exact else self.num_negatives
-        pool = similarity.topk(count, 1, largest=largest, sorted=False).indices
+        pool = choose(similarity, count, largest)
         if not semi_exact:
             return pool
         random = random.masked_fill(same.gather(1, pool), -1)  # (b, P)
-        drawn = random.topk(self.num_negatives, 1, sorted=False).indices
-        return pool.gather(1, drawn)
+        return pool.gather(1, choose(random, self.num_negatives))

@@ -1,12 +1,16 @@
-"""Products of queries with the rows of a bank, in any precision."""
+"""How queries are compared with the rows of a bank, and the best chosen."""
 from typing import Dict, Optional, Tuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _CHUNK_ROWS = 1 << 15
 # 128 floats each: a megabyte, the size of a core's own cache.
 _CACHED_ROWS = 1 << 11
+# Numbers ranked at a time: their indices take 8 MiB.
+_RANKED = 1 << 20
 
 
 class Similarities:
@@ -64,6 +68,32 @@ class Similarities:
         return Similarities, ()
 
 
+def choose(scores: Tensor, count: int, largest: bool = True) -> Tensor:
+    """Choose the largest numbers of each row, as ``torch.topk`` does.
+
+    Args:
+        scores (Tensor): (b, M).
+        count (int): K, at most M.
+        largest (bool): False: the smallest. Defaults to True.
+
+    Returns:
+        Tensor: (b, K) columns, in no order; among equal numbers any.
+    """
+    if scores.device.type != 'cpu' or scores.dtype != torch.float32:
+        return scores.topk(count, 1, largest, sorted=False).indices
+    # numpy compares many numbers at once: a fifth of the time.
+    width = scores.shape[1]
+    place = width - count if largest else count - 1
+    kept = slice(place, None) if largest else slice(count)
+    chosen = np.empty((len(scores), count), np.int64)
+    rows = max(1, _RANKED // width)
+    for start in range(0, len(scores), rows):
+        part = slice(start, start + rows)
+        order = np.argpartition(scores[part].numpy(), place, axis=1)
+        chosen[part] = order[:, kept]
+    return torch.from_numpy(chosen)
+
+
 class Chosen(torch.autograd.Function):
     """Similarities that are known already, with their gradient."""
 
@@ -79,6 +109,13 @@ class Chosen(torch.autograd.Function):
             ctx,
             gradient: Tensor) -> Tuple[Tensor, None, None, None, None]:
         rows, columns, weights = ctx.saved_tensors
+        if (rows.device.type == 'cpu' and rows.dtype == gradient.dtype and
+                4 * columns.shape[1] <= len(rows)):
+            # Few of the rows, added up one by one without a copy of them; of
+            # more than a quarter the product below is faster.
+            total = F.embedding_bag(
+                columns, rows, mode='sum', per_sample_weights=gradient)
+            return total, None, None, None, None
         # One product, with zero for all others: gathering the rows of each
         # query's negatives would take B x K x D.
         weights.zero_().scatter_(1, columns, gradient)
