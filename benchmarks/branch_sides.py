@@ -54,8 +54,8 @@ class Ours:
         """Give what a step cannot do without: two products, their traffic."""
         draw = self.branch.sampler.draw(
             torch.zeros(1, dtype=torch.long, device=self.labels.device),
-            self.labels, self.bank.random.own(self.labels.device),
-            self.bank.members)
+            self.bank.rows, self.labels,
+            self.bank.random.own(self.labels.device), self.bank.members)
         rows = self.features
         if draw.candidates is not None:
             rows = rows[draw.candidates]

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from interclr_plugin.datasets.extraction import extract, extract_batches
-from interclr_plugin.distributed import share
 from interclr_plugin.inter_image import InterImageBranch
 
 MB = 1e6
@@ -40,7 +39,7 @@ def main():
         feat_dim=options.width,
         bank=dict(dtype=options.dtype))
     branch.allocate(options.images, seed=0)
-    branch.bank.features += 1  # memory is given when it is written
+    branch.bank.features.add_(1)  # memory is given when it is written
     model = nn.Linear(1, 1)
     work = (range(options.images), model,
             lambda batch: torch.randn(len(batch), options.width))
@@ -54,7 +53,7 @@ def main():
         for rows, features in extract_batches(
                 *work, batch_size=options.batch):
             branch.fill(features, rows)
-        share(branch.bank.features)
+        branch.bank.rows.share()
     bank = branch.bank.features
     print(f'{options.images} images, {options.dtype}: bank '
           f'{bank.numel() * bank.element_size() / MB:.0f} MB, beside it '

@@ -16,11 +16,12 @@ from branch import SIZES
 from branch_sides import build
 
 from interclr_plugin.inter_image import kmeans
+from interclr_plugin.inter_image.rows import Rows
 
 
 def ours(features, clusters, iterations, seed):
     generator = torch.Generator(features.device).manual_seed(seed)
-    labels, _ = kmeans.fit(features, clusters, generator, iterations)
+    labels, _ = kmeans.fit(Rows(features), clusters, generator, iterations)
     return labels.cpu()
 
 
@@ -40,7 +41,7 @@ def theirs(features, clusters, iterations, seed):
 def objective(features, labels, clusters):
     """Squared distances to the means of the members, summed."""
     centroids = kmeans.means_of_members(
-        features, labels, features.new_zeros(clusters, features.shape[1]))
+        Rows(features), labels, features.new_zeros(clusters, features.shape[1]))
     return sum(
         float((rows - centroids[numbers]).square().sum(dtype=torch.float64))
         for rows, numbers in zip(features.split(1 << 16),

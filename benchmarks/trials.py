@@ -19,6 +19,7 @@ from interclr_plugin.inter_image import (
     kmeans,
 )
 from interclr_plugin.inter_image.pair_sampler import Draw, Pairs
+from interclr_plugin.inter_image.rows import Rows
 
 SPACES = ('plain', 'centred', 'whitened')
 REACHES = ('all', 'cluster', 'candidates')
@@ -291,7 +292,7 @@ class WhitenedKMeans(OnlineKMeans, nn.Module):
         self.look(bank.features)
         rows = F.normalize((bank.features.float() - self.centre) @ self.basis,
                            dim=1)
-        labels, _ = kmeans.fit(rows, self.num_clusters, generator,
+        labels, _ = kmeans.fit(Rows(rows), self.num_clusters, generator,
                                progress=progress)
         bank.load(labels=labels)
         bank.renew_centroids()

@@ -4,6 +4,7 @@
 path for one process and many.
 """
 import torch
+import torch.distributed as torch_dist
 from mmengine import dist
 from torch import Tensor
 
@@ -30,6 +31,36 @@ def gather_rows(rows: Tensor, height: int = 0) -> Tensor:
     missing = max(0, height - len(rows))
     rows = torch.cat((rows, rows[:1].expand(missing, *rows.shape[1:])))
     return torch.cat(dist.all_gather(rows.contiguous()))
+
+
+def fetch_rows(held: Tensor, owner: Tensor, place: Tensor) -> Tensor:
+    """Get rows that other processes hold; each asks for what it needs.
+
+    Only the rows that are asked for are sent, and 8 bytes ahead of each. The
+    sizes of the messages are read from the device, which waits for it.
+
+    Args:
+        held (Tensor): (H, D) this process's rows.
+        owner (Tensor): (n,) the processes that hold the wanted rows.
+        place (Tensor): (n,) where they hold them.
+
+    Returns:
+        Tensor: (n, D).
+    """
+    order = torch.argsort(owner, stable=True)
+    asks = torch.bincount(owner, minlength=dist.get_world_size())
+    gives = torch.empty_like(asks)
+    torch_dist.all_to_all_single(gives, asks)
+    asked, given = torch.stack((asks, gives)).tolist()
+    wanted = place.new_empty(sum(given))
+    torch_dist.all_to_all_single(wanted, place[order], given, asked)
+    # As bytes: not every backend sends every half precision.
+    sent = held.index_select(0, wanted).view(torch.uint8)
+    got = sent.new_empty(len(order), sent.shape[1])
+    torch_dist.all_to_all_single(got, sent, asked, given)
+    rows = held.new_empty(len(order), held.shape[1])
+    rows[order] = got.view(held.dtype)
+    return rows
 
 
 def first_occurrence(index: Tensor) -> Tensor:

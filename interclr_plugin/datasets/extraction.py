@@ -1,7 +1,7 @@
 """How features of a whole data set are computed, leaving no trace behind."""
 import random
 from contextlib import contextmanager
-from typing import Callable, Iterator, Tuple
+from typing import Callable, Iterator, Optional, Tuple
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ def extract_batches(
     *,
     batch_size: int = 256,
     num_workers: int = 0,
+    items: Optional[slice] = None,
     progress: Callable[[int], None] = lambda done: None
 ) -> Iterator[Tuple[slice, Tensor]]:
     """Compute the features of this process's items, a batch at a time.
@@ -64,6 +65,8 @@ def extract_batches(
         forward (Callable): Takes a collated batch, gives (b, D).
         batch_size (int): Items at once. Defaults to 256.
         num_workers (int): Loading processes. Defaults to 0.
+        items (slice, optional): Which items are this process's. Defaults to
+            None: :func:`~interclr_plugin.distributed.shard`.
         progress (Callable): Told how many items each batch had, times the
             number of processes.
 
@@ -71,20 +74,21 @@ def extract_batches(
         tuple[slice, Tensor]: Which items, and (b, D) float32 on the model's
         device.
     """
-    mine = shard(len(dataset))
+    mine = range(len(dataset))[items or shard(len(dataset))]
     loader = DataLoader(
-        Subset(dataset, range(mine.start, mine.stop)),
+        Subset(dataset, mine),
         batch_size=batch_size,
         num_workers=num_workers,
         collate_fn=default_collate)
     device = next(model.parameters()).device
-    start = mine.start
+    done = 0
     with _untouched_random_state(device), _eval_mode(
             model), torch.no_grad(), _plain_errors():
         for batch in loader:
             rows = forward(batch).float()
-            yield slice(start, start + len(rows)), rows
-            start += len(rows)
+            some = mine[done:done + len(rows)]
+            yield slice(some.start, some.stop, some.step), rows
+            done += len(rows)
             progress(len(rows) * dist.get_world_size())
 
 

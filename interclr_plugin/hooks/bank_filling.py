@@ -8,7 +8,6 @@ from torch import nn
 
 from ..datasets.centre_view import centre_view, to_model_inputs
 from ..datasets.extraction import extract_batches
-from ..distributed import share
 from .log_line import clusters_in_words
 
 
@@ -33,9 +32,10 @@ def fill(model: nn.Module, runner: Runner,
             lambda batch: model.project(to_model_inputs(model, batch)),
             batch_size=batch_size,
             num_workers=runner.train_dataloader.num_workers,
+            items=branch.bank.rows.part,
             progress=_Progress(branch.num_images)):
         branch.fill(features, rows)
-    share(branch.bank.features)
+    branch.bank.rows.share()
 
 
 def cluster(model: nn.Module, runner: Runner) -> None:

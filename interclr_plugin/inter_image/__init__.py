@@ -5,8 +5,9 @@ from .label_updaters import OfflineKMeans, OnlineKMeans
 from .margin_nce_loss import MarginNCELoss
 from .pair_sampler import PairSampler
 from .proposal import propose
+from .sharded_bank import ShardedMemoryBank
 
 __all__ = [
     'ClusteredBank', 'InterImageBranch', 'MarginNCELoss', 'OfflineKMeans',
-    'OnlineKMeans', 'PairSampler', 'propose'
+    'OnlineKMeans', 'PairSampler', 'ShardedMemoryBank', 'propose'
 ]

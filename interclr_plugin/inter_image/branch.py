@@ -102,9 +102,10 @@ class InterImageBranch(BaseModule):
             generator = self.bank.shared()
             # A multiple of 16: on the CPU these are the numbers of one draw.
             for start in range(0, self.num_images, 65536):
-                block = self.bank.features[start:start + 65536].float()
-                self.fill(block.normal_(generator=generator),
-                          slice(start, start + len(block)))
+                rows = slice(start, min(start + 65536, self.num_images))
+                block = self.bank.centroids.new_empty(
+                    rows.stop - start, self.feat_dim)
+                self.fill(block.normal_(generator=generator), rows)
             return
         self._require_width('feature', features)
         bad = int((~features.isfinite().all(1)).sum())
@@ -194,9 +195,7 @@ class InterImageBranch(BaseModule):
             self.batch_size).unbind(1)
         good = good.bool().all()
         first = first_occurrence(index)
-        rows = torch.where(good, rows[first], self.bank.features[index])
-        labels = torch.where(good, labels[first], self.bank.labels[index])
-        changed = self.bank.write(index, rows, labels)
+        changed = self.bank.write(index, rows[first], labels[first], good)
         self.faults.note(good, self.bank.random.step)
         return dict(change_ratio=changed)
 
@@ -225,7 +224,7 @@ class InterImageBranch(BaseModule):
                 f'num_images={self._asked_images}, but the training set has '
                 f'{num_images} images. Change or leave out '
                 'inter_image=dict(num_images=...).')
-        self.sampler.allocate(num_images)
+        self.sampler.allocate(num_images, self.bank.held_of(num_images))
         self.labels.allocate(num_images)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str,

@@ -9,14 +9,12 @@ from torch import Tensor, nn
 from ..arguments import check_known
 from ..distributed import is_first_occurrence
 from ..settings import written_in
+from . import bank_state
+from .bank_state import STATUSES
 from .members import Members
 from .random_stream import RandomStream
+from .rows import Rows
 from .running_means import RunningMeans
-
-# What there is: nothing, rows alone, or rows with labels and centroids.
-STATUSES = ('empty', 'filled', 'clustered')
-_TENSORS = ('features', 'labels', 'centroids')
-_NUMBERS = ('status', 'seed', 'step')
 
 
 @MODELS.register_module()
@@ -24,7 +22,7 @@ _NUMBERS = ('status', 'seed', 'step')
 class ClusteredBank(nn.Module):
     """Store a unit feature and a label for each training image.
 
-    Others read ``features`` (N, D), ``labels`` (N,), ``centroids`` (C, D) and
+    Others read ``rows`` (N, D), ``labels`` (N,), ``centroids`` (C, D) and
     ``status``, and change them by methods alone, which keep sums, sizes and
     members up to date. Callers write the same on every process.
 
@@ -64,8 +62,11 @@ class ClusteredBank(nn.Module):
         check_known('dtype', dtype, self.DTYPES,
                     'inter_image=dict(bank=dict({}))')
         self.momentum = momentum
-        self.features = torch.zeros(0, feat_dim, dtype=getattr(torch, dtype))
-        self.labels = torch.zeros(0, dtype=torch.long)
+        # Not where a checkpoint has them in files of their own.
+        self.saves_rows = True
+        self.rows = self._make_rows(
+            torch.zeros(0, feat_dim, dtype=getattr(torch, dtype)))
+        self.labels = torch.zeros(0, dtype=self._label_type(num_clusters))
         self.centroids = torch.zeros(num_clusters, feat_dim)
         self._start(0)
 
@@ -76,8 +77,7 @@ class ClusteredBank(nn.Module):
             num_images (int): N.
             seed (int): At least 0, the same on every process.
         """
-        width = self.features.shape[1]
-        self.features = self.features.new_zeros(num_images, width)
+        self.rows = self.rows.room(num_images)
         self.labels = self.labels.new_zeros(num_images)
         self.centroids.zero_()
         self._start(seed)
@@ -89,7 +89,7 @@ class ClusteredBank(nn.Module):
             features (Tensor): (n, D), any length; stored with length 1.
             rows (slice): Which n of the N. Defaults to all.
         """
-        self.features[rows] = F.normalize(features, dim=1)
+        self.rows.fill(F.normalize(features, dim=1), rows)
         self.status, self._sums, self._members = 'filled', None, None
 
     def load(self, **tensors: Tensor) -> None:
@@ -99,7 +99,10 @@ class ClusteredBank(nn.Module):
             **tensors (Tensor): ``features``, ``labels`` or ``centroids``.
         """
         for name, value in tensors.items():
-            getattr(self, name).copy_(value)
+            if name == 'features':
+                self.rows.load(value)
+            else:
+                getattr(self, name).copy_(value)
         if 'labels' in tensors:
             self.status = 'clustered'
         elif self.status == 'empty':
@@ -119,15 +122,18 @@ class ClusteredBank(nn.Module):
             neither has a direction.
         """
         key = F.normalize(key, dim=1)
-        old = self.features[index].float()
+        old = self.rows.take(index).float()
         mixed = torch.lerp(old, key, self.momentum)
         # Less than rounding leaves of two opposite unit rows.
         has_direction = (key != 0).any(1, keepdim=True) & (
             mixed.norm(dim=1, keepdim=True) > 1e-6)
         return torch.where(has_direction, F.normalize(mixed, dim=1), old)
 
-    def write(self, index: Tensor, rows: Optional[Tensor],
-              labels: Tensor) -> Tensor:
+    def write(self,
+              index: Tensor,
+              rows: Optional[Tensor],
+              labels: Tensor,
+              good: Optional[Tensor] = None) -> Tensor:
         """Store rows and labels of some images.
 
         Args:
@@ -136,18 +142,27 @@ class ClusteredBank(nn.Module):
             rows (Tensor, optional): (n, D) unit rows, rounded to the bank's
                 dtype. None: they stay.
             labels (Tensor): (n,) cluster numbers.
+            good (Tensor, optional): () bool; False: nothing is stored.
+                Defaults to None: True.
 
         Returns:
             Tensor: () share of these images whose label changed.
         """
-        once, before = is_first_occurrence(index), self.labels[index]
-        if self._sums is not None:
-            self._sums.add(index, -once.long(), self.features, self.labels)
+        once, before = is_first_occurrence(index), self.labels_of(index)
+        if good is not None:
+            labels = torch.where(good, labels, before)
         if rows is not None:
-            self.features[index] = rows.to(self.features.dtype)
-        self.labels[index] = labels
-        if self._sums is not None:
-            self._sums.add(index, once.long(), self.features, self.labels)
+            old = self.rows.take(index)
+            if good is not None:
+                rows = torch.where(good, rows, old)
+            rows = rows.to(old)
+            if self._sums is not None:
+                self._sums.add(old, before, -once.long())
+                self._sums.add(rows, labels, once.long())
+            self.rows.put(index, rows)
+        elif self._sums is not None:
+            self._sums.move(self.rows, index[once], before[once], labels[once])
+        self.labels[index] = labels.to(self.labels.dtype)
         if self._members is not None:
             self._members.record(index, before, self.labels)
         return ((before != labels) & once).sum() / once.sum()
@@ -166,10 +181,19 @@ class ClusteredBank(nn.Module):
         return len(self.labels)
 
     @property
+    def features(self) -> Tensor:
+        """Tensor: (N, D) the rows, or those of them that are held here."""
+        return self.rows.held
+
+    def labels_of(self, index: Tensor) -> Tensor:
+        """Give labels of (n,) images, as numbers that may be an index."""
+        return self.labels[index].long()
+
+    @property
     def sums(self) -> RunningMeans:
         """Sums and sizes of the clusters: made when asked for, then kept."""
         if self._sums is None:
-            self._sums = RunningMeans(self.features, self.labels,
+            self._sums = RunningMeans(self.rows, self.labels,
                                       len(self.centroids))
         return self._sums
 
@@ -186,7 +210,7 @@ class ClusteredBank(nn.Module):
 
     def shared(self) -> torch.Generator:
         """Give a generator that draws the same on every process."""
-        return self.random.shared(self.features.device)
+        return self.random.shared(self.labels.device)
 
     def _start(self, seed: int, step: int = 0, status: str = 'empty') -> None:
         self.status = status
@@ -198,45 +222,44 @@ class ClusteredBank(nn.Module):
         # It follows the model to another device, and keeps its precision.
         device = fn(self.labels[:0]).device
         if device != self.labels.device:
-            for name in _TENSORS:
+            self.rows.to(device)
+            for name in ('labels', 'centroids'):
                 setattr(self, name, getattr(self, name).to(device))
             self._sums = self._members = None
         return super()._apply(fn, recurse)
 
     def _save_to_state_dict(self, destination: Dict[str, Tensor], prefix: str,
                             keep_vars: bool) -> None:
+        if self.saves_rows:
+            destination[f'{prefix}features'] = self.features
+        for name in ('labels', 'centroids'):
+            destination[prefix + name] = getattr(self, name)
         numbers = (STATUSES.index(self.status), self.random.seed,
                    self.random.step)
-        for name in _TENSORS:
-            destination[prefix + name] = getattr(self, name)
-        for name, number in zip(_NUMBERS, numbers):
+        for name, number in zip(bank_state.NUMBERS, numbers):
             destination[prefix + name] = torch.tensor(number)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str,
                               *args) -> None:
-        names = [*_TENSORS, *_NUMBERS]
-        given = {
-            name: state_dict[prefix + name]
-            for name in names if prefix + name in state_dict
-        }
-        if not given:  # weights of a stock model, or published ones
+        given = bank_state.read(state_dict, prefix, self.features,
+                                self.centroids)
+        if not given:
             return
-        allowed = dict(
-            labels=given.get('features', self.features).shape[:1],
-            centroids=self.centroids.shape)
-        allowed['features'] = (*allowed['labels'], self.features.shape[1])
-        for name in names:
-            shape = tuple(allowed.get(name, ()))
-            found = tuple(given[name].shape) if name in given else 'missing'
-            if found != shape:
-                raise ValueError(
-                    f'Cannot load the memory bank: {prefix}{name} is {found} '
-                    f'in the checkpoint and {shape} here. Use the inter_image '
-                    'settings of the checkpoint; or start a new run from its '
-                    'weights, load_from=..., resume=False.')
-        for name in _TENSORS:
+        self.rows.load(given['features'])
+        for name in ('labels', 'centroids'):
             mine = getattr(self, name)
             setattr(self, name, given[name].to(
                 mine.device, mine.dtype, copy=True))
-        status, seed, step = (int(given[name]) for name in _NUMBERS)
+        status, seed, step = (int(given[name]) for name in bank_state.NUMBERS)
         self._start(seed, step, STATUSES[status])
+
+    # What a bank that is not on every process has otherwise.
+    def held_of(self, num_images: int) -> int:
+        """Tell how many of N images' rows each process holds, at least."""
+        return num_images
+
+    def _make_rows(self, held: Tensor) -> Rows:
+        return Rows(held)
+
+    def _label_type(self, num_clusters: int) -> torch.dtype:
+        return torch.long

@@ -30,18 +30,18 @@ def contrast(query: Tensor, index: Tensor, bank: ClusteredBank,
     Returns:
         Tensor: () the mean loss, in float32.
     """
-    draw = sampler.draw(index, bank.labels, bank.random.own(query.device),
-                        bank.members)
+    draw = sampler.draw(index, bank.rows, bank.labels,
+                        bank.random.own(query.device), bank.members)
     losses, gradients = [], []
     size = at_once or len(query)
-    for leaf, some, positive in zip(query.detach().float().split(size),
-                                    index.split(size),
-                                    draw.positive.split(size)):
+    for start in range(0, len(query), size):
+        some = slice(start, start + size)
+        leaf = query.detach()[some].float()
         leaf.requires_grad_()
         with torch.enable_grad():
             pairs = sampler.compare(
-                F.normalize(leaf, dim=1), some, bank.features, bank.labels,
-                draw._replace(positive=positive))
+                F.normalize(leaf, dim=1), index[some], bank.features,
+                bank.labels, draw.part(some))
             loss = measure(pairs.positive_similarity,
                            pairs.negative_similarity, pairs.valid)
             loss = loss * (len(leaf) / len(query))

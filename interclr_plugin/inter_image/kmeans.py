@@ -1,8 +1,8 @@
 """The arithmetic of k-means on unit features, as free functions.
 
-All processes hold the same features. Work is shared out where it is heavy,
-and what comes back to every process came out of a collective, so that copies
-stay equal even where a GPU adds in another order each time.
+Work is shared out where it is heavy, and what comes back to every process came
+out of a collective, so that copies stay equal even where a GPU adds in another
+order each time.
 """
 from typing import Callable, Optional, Tuple
 
@@ -10,7 +10,7 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
-from ..distributed import shard
+from .rows import CHUNK_ROWS, Rows
 from .splitting import refill
 
 try:
@@ -18,10 +18,8 @@ try:
 except ImportError:
     faiss = None
 
-# Rows x clusters of one product: 2 Mi floats are 8 MiB. Rows that are looked
-# at together keep to about as much.
+# Rows x clusters of one product: 2 Mi floats are 8 MiB.
 _CHUNK_ELEMENTS = 1 << 21
-_CHUNK_ROWS = 1 << 15
 _FOLD = 16
 
 # From so many rows on, in all and a cluster, the first half of the rounds sees
@@ -100,38 +98,37 @@ def nearest(features: Tensor, centroids: Tensor, geometry: str) -> Tensor:
         return torch.cat([
             torch.from_numpy(
                 faiss.knn(rows.float().numpy(), table, 1, metric=metric)[1])
-            for rows in features.split(_CHUNK_ROWS)
+            for rows in features.split(CHUNK_ROWS)
         ]).flatten()
     # |f|^2 is the same for all centroids.
     bias = None if spherical else -0.5 * centroids.square().sum(1)
     return assign(features, centroids, bias=bias)
 
 
-def means_of_members(features: Tensor, labels: Tensor,
-                     centroids: Tensor) -> Tensor:
+def means_of_members(rows: Rows, labels: Tensor, centroids: Tensor) -> Tensor:
     """Compute each cluster's mean; one without members keeps its centroid.
 
     Args:
-        features (Tensor): (N, D).
+        rows (Rows): Of N images.
         labels (Tensor): (N,) cluster numbers.
         centroids (Tensor): (C, D) present centroids.
 
     Returns:
         Tensor: (C, D).
     """
-    mine = shard(len(labels))
     sums = torch.zeros_like(centroids)
-    for rows, numbers in zip(features[mine].split(_CHUNK_ROWS),
-                             labels[mine].split(_CHUNK_ROWS)):
-        sums.index_add_(0, numbers, rows.float())
-    sizes = torch.bincount(labels[mine], minlength=len(centroids))
+    mine = labels[rows.part]
+    for some, numbers in zip(
+            rows.own.split(CHUNK_ROWS), mine.split(CHUNK_ROWS)):
+        sums.index_add_(0, numbers, some.float())
+    sizes = torch.bincount(mine, minlength=len(centroids))
     dist.all_reduce(sums)
     dist.all_reduce(sizes)
     sizes = sizes.unsqueeze(1)
     return torch.where(sizes > 0, sums / sizes.clamp(min=1), centroids)
 
 
-def fit(features: Tensor,
+def fit(rows: Rows,
         num_clusters: int,
         generator: torch.Generator,
         iterations: int = 20,
@@ -140,10 +137,10 @@ def fit(features: Tensor,
     """Cluster by Lloyd's k-means; no cluster comes out empty.
 
     From 200,000 rows on, and 60 a cluster, the first half of the rounds sees
-    half of them, drawn at random: a copy of half of the features meanwhile.
+    half of them, drawn at random: a copy of those that a process works on.
 
     Args:
-        features (Tensor): (N, D), the same on every process.
+        rows (Rows): Of N images.
         num_clusters (int): C, at most N.
         generator (torch.Generator): The same on every process.
         iterations (int): Rounds of assignment and means. Defaults to 20.
@@ -158,27 +155,26 @@ def fit(features: Tensor,
     Raises:
         ValueError: If there are more clusters than rows.
     """
-    num_rows = len(features)
+    num_rows = len(rows)
     if not 1 <= num_clusters <= num_rows:
         raise ValueError(
             f'num_clusters={num_clusters} for {num_rows} images; allowed: 1 '
             f'to {num_rows}. Change inter_image=dict(num_clusters=...).')
     start = torch.randperm(
-        num_rows, generator=generator, device=features.device)
-    centroids = features[start[:num_clusters]].float()
-    seen = features
+        num_rows, generator=generator, device=rows.held.device)
+    centroids = rows.take(start[:num_clusters]).float()
+    seen = rows
     if num_rows >= max(_MANY_ROWS, _MANY_ROWS_A_CLUSTER * num_clusters):
-        seen = features[start[:num_rows // 2]]
+        seen = rows.select(start[:num_rows // 2])
     for done in range(iterations):
         if done == iterations // 2:
-            seen = features
-        mine = shard(len(seen))
+            seen = rows
         labels = start.new_zeros(len(seen))
-        labels[mine] = nearest(seen[mine], centroids, geometry)
+        labels[seen.part] = nearest(seen.own, centroids, geometry)
         dist.all_reduce(labels)
         sizes = torch.bincount(labels, minlength=num_clusters)
-        rows, numbers = refill(seen, labels, sizes, generator)
-        labels[rows] = numbers
+        images, numbers = refill(seen, labels, sizes, generator)
+        labels[images] = numbers
         centroids = means_of_members(seen, labels, centroids)
         progress()
     return labels, centroids

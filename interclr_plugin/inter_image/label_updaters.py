@@ -2,7 +2,6 @@
 from typing import Optional
 
 import torch
-from mmengine import dist
 from mmengine.registry import MODELS
 from torch import Tensor
 
@@ -42,7 +41,7 @@ class OfflineKMeans(PseudoLabels):
 
     def assign(self, bank: ClusteredBank, index: Tensor,
                rows: Tensor) -> Tensor:
-        return bank.labels[index]
+        return bank.labels_of(index)
 
     def wants_clustering(self, epoch: int) -> bool:
         return epoch % self.interval == 0
@@ -138,15 +137,14 @@ class OnlineKMeans(PseudoLabels):
         if not small.any():
             return
         homeless = bank.members.of(small.nonzero().flatten(), bank.labels)
-        nearest = kmeans.assign(
-            bank.features.index_select(0, homeless),
-            self.compared_centroids(bank),
-            allowed=~small)
-        dist.broadcast(nearest)
+        centroids = self.compared_centroids(bank)
+        nearest = bank.rows.work_out(
+            homeless, lambda rows, _: kmeans.assign(
+                rows, centroids, allowed=~small))
         bank.write(homeless, None, nearest)
-        rows, pieces = refill(bank.features, bank.labels, bank.sums.sizes,
-                              generator, bank.members)
-        moves = pieces != bank.labels[rows]
-        bank.write(rows[moves], None, pieces[moves])
-        self.num_repaired += len(torch.cat((homeless, rows[moves])).unique())
+        images, pieces = refill(bank.rows, bank.labels, bank.sums.sizes,
+                                generator, bank.members)
+        moves = pieces != bank.labels[images]
+        bank.write(images[moves], None, pieces[moves])
+        self.num_repaired += len(torch.cat((homeless, images[moves])).unique())
         bank.renew_centroids(torch.cat((nearest, pieces)).unique())

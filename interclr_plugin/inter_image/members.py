@@ -34,7 +34,7 @@ class Members:
     def _sort(self, labels: Tensor) -> None:
         images = torch.arange(len(labels), device=labels.device)
         # (N,) sorted label * N + image
-        self._keys = (labels * len(labels) + images).sort().values
+        self._keys = (labels.long() * len(labels) + images).sort().values
         self._written = images[:0]  # (R,) images, and what the sorting knew
         self._known = images[:0]
 
@@ -64,7 +64,7 @@ class Members:
         images, known = self._distinct()
         keys = self._keys.numpy()
         gone = (known * total + images).numpy()
-        new = np.sort((labels[images] * total + images).numpy())
+        new = np.sort((labels[images].long() * total + images).numpy())
         old = np.delete(keys, np.searchsorted(keys, gone))
         keys = np.insert(old, np.searchsorted(old, new), new)
         self._keys = torch.from_numpy(keys)
@@ -97,7 +97,7 @@ class Members:
         images, _ = self._distinct()
         came = images[torch.isin(labels[images], clusters)]
         keys = torch.cat((keys[~torch.isin(keys % total, images)],
-                          labels[came] * total + came))
+                          labels[came].long() * total + came))
         return keys.sort().values % total
 
     def draw(self,
@@ -166,3 +166,19 @@ class Members:
         is_new = rank == drawn
         return torch.where(
             is_new.any(1), (images * is_new).sum(1), self._keys[old] % total)
+
+
+def list_members(clusters: Tensor, labels: Tensor) -> Tensor:
+    """List the members of some clusters, in one pass over all labels.
+
+    Args:
+        clusters (Tensor): (G,).
+        labels (Tensor): (N,) cluster numbers.
+
+    Returns:
+        Tensor: (n,) images, as :meth:`Members.of` orders them.
+    """
+    wanted = labels.new_zeros(int(labels.max()) + 1, dtype=torch.bool)
+    wanted[clusters] = True
+    images = wanted[labels.long()].nonzero().flatten()
+    return images[torch.argsort(labels[images], stable=True)]

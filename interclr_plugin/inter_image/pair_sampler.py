@@ -9,6 +9,7 @@ from ..arguments import check_known
 from ..settings import written_in
 from .members import Members
 from .random_stream import draw_subset
+from .rows import Rows
 from .similarities import Chosen, Similarities, choose
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
@@ -29,8 +30,19 @@ class Pairs(NamedTuple):
 class Draw(NamedTuple):
     """The random part of a choice, before any comparison."""
     positive: Tensor  # (B,) index
-    candidates: Optional[Tensor]  # (M,) index, or None: all images
+    # (B, D); None: they are among the rows that are compared
+    positive_rows: Optional[Tensor]
+    # (M,) positions among the rows that are compared; None: all of them
+    candidates: Optional[Tensor]
+    index: Optional[Tensor]  # (M,) whose they are; None: position is index
     random: Optional[Tensor]  # (P,) one number for each place of the pool
+
+    def part(self, some: slice) -> 'Draw':
+        """Give the draw of a part of the batch."""
+        rows = self.positive_rows
+        return self._replace(
+            positive=self.positive[some],
+            positive_rows=None if rows is None else rows[some])
 
 
 @MODELS.register_module()
@@ -108,21 +120,30 @@ class PairSampler(nn.Module):
         self.pool_size = 0
         self._similarities = Similarities()
 
-    def allocate(self, num_images: int) -> None:
+    def allocate(self, num_images: int, held: Optional[int] = None) -> None:
         """Set K and P for a data set.
 
         Args:
             num_images (int): N.
+            held (int, optional): Images that a process draws negatives from,
+                a random part of all. Defaults to None: all.
         """
-        pool = max(1, round(self.pool_fraction * num_images))
+        held = num_images if held is None else held
+        if self.strategy == 'hard' and held < num_images:
+            raise ValueError(
+                "strategy='hard' takes the most similar of all images, and a "
+                f'process holds {held} of {num_images}. Change inter_image='
+                "dict(sampler=dict(strategy='semi-hard')), or inter_image="
+                "dict(bank=dict(type='ClusteredBank')).")
+        pool = max(1, round(self.pool_fraction * held))
         negatives = self._asked_negatives
         if negatives is None:
             negatives = max(1, min(_RELEASED_NEGATIVES, pool // 2))
         semi = self.strategy in ('semi-hard', 'semi-easy')
-        allowed = pool if semi else num_images - 1
+        allowed = pool if semi else held - 1
         if negatives > allowed:
             raise ValueError(
-                f'num_negatives={negatives} is impossible: {num_images} '
+                f'num_negatives={negatives} is impossible: {held} '
                 f'images with pool_fraction={self.pool_fraction} and strategy='
                 f'{self.strategy!r} leave 1 to {allowed}. Change inter_image='
                 'dict(sampler=dict(num_negatives=..., pool_fraction=...)).')
@@ -136,18 +157,21 @@ class PairSampler(nn.Module):
                 generator: torch.Generator,
                 members: Optional[Members] = None) -> Pairs:
         """:meth:`draw`, then :meth:`compare`, whose arguments these are."""
-        draw = self.draw(index, labels, generator, members)
+        draw = self.draw(index, Rows(features), labels, generator, members)
         return self.compare(query, index, features, labels, draw)
 
     def draw(self,
              index: Tensor,
+             rows: Rows,
              labels: Tensor,
              generator: torch.Generator,
              members: Optional[Members] = None) -> Draw:
-        """Draw all random numbers of a batch.
+        """Draw all random numbers of a batch; get rows that are elsewhere.
 
         Args:
             index (Tensor): (B,) the queries' positions in the training set.
+            rows (Rows): The bank's; negatives are drawn from those that this
+                process holds.
             labels (Tensor): (N,) cluster numbers.
             generator (torch.Generator): On their device.
             members (Members, optional): Kept for these labels. Defaults to
@@ -157,16 +181,16 @@ class PairSampler(nn.Module):
             Draw: For :meth:`compare`.
         """
         positive = (members or Members(labels)).draw(
-            labels[index],
+            labels[index].long(),
             labels,
             generator,
             exclude=index if self.positives == 'others' else None)
         candidates = random = None
+        held = len(rows.held)
         semi = self.strategy in ('semi-hard', 'semi-easy')
         if semi and self.pool == 'candidates':
             count = round(self.num_negatives / self.pool_fraction)
-            candidates = draw_subset(
-                len(labels), min(count, len(labels)), generator)
+            candidates = draw_subset(held, min(count, held), generator)
         elif semi:
             # One random number for each place of the pool, shared by the
             # batch: each row's draw is still uniform, at a B-th of the cost.
@@ -175,11 +199,14 @@ class PairSampler(nn.Module):
         elif self.strategy == 'random':
             # Twice K leave K valid ones unless the query's own cluster holds
             # about half of the data set. In random order, to take the first.
-            count = min(len(labels), 2 * self.num_negatives)
+            count = min(held, 2 * self.num_negatives)
             order = torch.randperm(
                 count, generator=generator, device=labels.device)
-            candidates = draw_subset(len(labels), count, generator)[order]
-        return Draw(positive, candidates, random)
+            candidates = draw_subset(held, count, generator)[order]
+        elsewhere = held < len(rows)
+        return Draw(positive,
+                    rows.take(positive) if elsewhere else None, candidates,
+                    rows.numbers(candidates), random)
 
     def compare(self, query: Tensor, index: Tensor, features: Tensor,
                 labels: Tensor, draw: Draw) -> Pairs:
@@ -188,24 +215,28 @@ class PairSampler(nn.Module):
         Args:
             query (Tensor): (b, D) unit rows.
             index (Tensor): (b,) their positions in the training set.
-            features (Tensor): (N, D) the bank.
+            features (Tensor): (H, D) the rows that negatives come from: the
+                bank's, or those of it that this process holds.
             labels (Tensor): (N,) cluster numbers.
-            draw (Draw): Its ``positive`` (b,) those of these queries.
+            draw (Draw): That of these queries, :meth:`Draw.part`.
 
         Returns:
             Pairs: Indices into the bank, and similarities.
         """
         query_labels = labels[index].unsqueeze(1)  # (b, 1)
-        positive, candidates, random = draw
-        positive_similarity = (query * features[positive].float()).sum(1)
-        row_labels = labels if candidates is None else labels[candidates]
+        positive_rows = draw.positive_rows
+        if positive_rows is None:
+            positive_rows = features[draw.positive]
+        positive_similarity = (query * positive_rows.float()).sum(1)
+        row_labels = labels if draw.index is None else labels[draw.index]
         with torch.no_grad():
-            rows, similarity = self._similarities(query, features, candidates)
+            rows, similarity = self._similarities(query, features,
+                                                  draw.candidates)
             same = row_labels == query_labels
-            columns = self._select(similarity, same, random)
+            columns = self._select(similarity, same, draw.random)
             chosen = similarity.gather(1, columns)
-        negatives = columns if candidates is None else candidates[columns]
-        return Pairs(positive, negatives, ~same.gather(1, columns),
+        negatives = columns if draw.index is None else draw.index[columns]
+        return Pairs(draw.positive, negatives, ~same.gather(1, columns),
                      positive_similarity,
                      Chosen.apply(query, rows, columns, chosen, similarity))
 

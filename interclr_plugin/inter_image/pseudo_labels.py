@@ -64,7 +64,7 @@ class PseudoLabels:
             progress (Callable): Called after each of the 20 iterations.
         """
         labels, centroids = kmeans.fit(
-            bank.features,
+            bank.rows,
             self.num_clusters,
             generator,
             geometry=self.geometry,

@@ -2,52 +2,76 @@
 from typing import Union
 
 import torch
+from mmengine import dist
 from torch import Tensor
+
+from .rows import CHUNK_ROWS, Rows
 
 # Features are summed as whole numbers of 2^-32: nothing is rounded away when
 # rows come and go, whatever their order, so a sum never drifts, is the same
 # on every process and device, and is the same when it is made anew after a
 # resume. 2^31 unit rows fit.
 _UNIT = float(1 << 32)
-_CHUNK_ROWS = 1 << 15
 
 
 class RunningMeans:
     """Sums and sizes of clusters, from which the means take C x D steps.
 
     Args:
-        features (Tensor): (N, D) unit rows.
+        rows (Rows): Of N images, of unit length.
         labels (Tensor): (N,) cluster numbers.
         num_clusters (int): C.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor,
-                 num_clusters: int) -> None:
-        self._sums = torch.zeros(
-            num_clusters,
-            features.shape[1],
-            dtype=torch.long,
-            device=features.device)
-        for rows, numbers in zip(
-                features.split(_CHUNK_ROWS), labels.split(_CHUNK_ROWS)):
-            self._sums.index_add_(0, numbers, _whole(rows))
+    def __init__(self, rows: Rows, labels: Tensor, num_clusters: int) -> None:
+        own = rows.own
+        self._sums = own.new_zeros(
+            num_clusters, own.shape[1], dtype=torch.long)
+        for some, numbers in zip(
+                own.split(CHUNK_ROWS), labels[rows.part].split(CHUNK_ROWS)):
+            self._sums.index_add_(0, numbers.long(), _whole(some))
+        dist.all_reduce(self._sums)
         self.sizes = torch.bincount(labels, minlength=num_clusters)  # (C,)
 
-    def add(self, index: Tensor, times: Tensor, features: Tensor,
-            labels: Tensor) -> None:
-        """Add rows, as they are at this moment.
+    def add(self, rows: Tensor, numbers: Tensor, times: Tensor) -> None:
+        """Add rows, or take them out; every process has them.
 
         Args:
-            index (Tensor): (n,) rows.
+            rows (Tensor): (n, D), as they are stored.
+            numbers (Tensor): (n,) their clusters.
             times (Tensor): (n,) how often each counts; below 0 it is taken
                 out.
-            features (Tensor): (N, D).
-            labels (Tensor): (N,).
         """
-        numbers = labels[index]
-        rows = _whole(features.index_select(0, index)) * times.unsqueeze(1)
-        self._sums.index_add_(0, numbers, rows)
+        self._sums.index_add_(0, numbers, _whole(rows) * times.unsqueeze(1))
         self.sizes.index_add_(0, numbers, times)
+
+    def move(self, rows: Rows, index: Tensor, before: Tensor,
+             after: Tensor) -> None:
+        """Move images from cluster to cluster; a collective.
+
+        Args:
+            rows (Rows): Of N images.
+            index (Tensor): (n,) different images, the same on every process.
+            before (Tensor): (n,) the clusters that they leave.
+            after (Tensor): (n,) those that they go to.
+        """
+        touched, places = torch.cat((before, after)).unique(
+            return_inverse=True)
+        leave, enter = places.view(2, -1)
+        change = self._sums.new_zeros(len(touched), self._sums.shape[1])
+        entries, held = rows.mine(index)
+        for some, out, into in zip(
+                held.split(CHUNK_ROWS), leave[entries].split(CHUNK_ROWS),
+                enter[entries].split(CHUNK_ROWS)):
+            whole = _whole(rows.held.index_select(0, some))
+            change.index_add_(0, out, whole, alpha=-1)
+            change.index_add_(0, into, whole)
+        # Of rows that are elsewhere no more is sent than this.
+        dist.all_reduce(change)
+        self._sums[touched] += change
+        once = torch.ones_like(before)
+        self.sizes.index_add_(0, before, -once)
+        self.sizes.index_add_(0, after, once)
 
     def of(self,
            centroids: Tensor,

@@ -1,7 +1,6 @@
 """Clusters without members get pieces of large ones, many at once.
 
-As in kmeans.py, all processes hold the same features, and what may differ
-between them comes out of a collective.
+As in kmeans.py, what may differ between processes comes out of a collective.
 """
 from typing import Optional, Tuple
 
@@ -9,10 +8,11 @@ import torch
 from mmengine import dist
 from torch import Tensor
 
-from .members import Members
+from ..distributed import shard
+from .members import Members, list_members
+from .rows import Rows
 
-# Rows and groups that are looked at together: some MiB.
-_CHUNK_ROWS = 1 << 15
+# Groups that are looked at together: some MiB.
 _CHUNK_GROUPS = 1 << 10
 _SAMPLED_ROWS = 128
 
@@ -55,50 +55,51 @@ def apportion(sizes: Tensor, count: int) -> Tensor:
     return result
 
 
-def principal_axes(features: Tensor, members: Tensor, sizes: Tensor,
+def principal_axes(rows: Rows, members: Tensor, sizes: Tensor,
                    generator: torch.Generator) -> Tensor:
     """Find the direction of largest spread of several groups at once.
 
     Of a group with more than 128 rows, 128 evenly spaced ones are looked at:
-    a cut needs no more precision, and the cost stays in bounds.
+    a cut needs no more precision, and the cost stays in bounds. The processes
+    share the groups out, and each asks for the rows of its own.
 
     Args:
-        features (Tensor): (N, D).
-        members (Tensor): (n,) rows, group after group.
+        rows (Rows): Of N images.
+        members (Tensor): (n,) images, group after group.
         sizes (Tensor): (G,) rows of each group, summing to n.
         generator (torch.Generator): For the starting directions.
 
     Returns:
         Tensor: (G, D) unit vectors.
     """
+    width, device = rows.held.shape[1], members.device
     axes = torch.randn(
-        len(sizes),
-        features.shape[1],
-        generator=generator,
-        device=features.device)
+        len(sizes), width, generator=generator, device=device)
+    found = torch.zeros_like(axes)
     start = sizes.cumsum(0) - sizes
-    number = torch.arange(_SAMPLED_ROWS, device=features.device)
+    number = torch.arange(_SAMPLED_ROWS, device=device)
     place = start.unsqueeze(1) + number * sizes.unsqueeze(1) // _SAMPLED_ROWS
-    for some in torch.arange(
-            len(sizes), device=features.device).split(_CHUNK_GROUPS):
-        rows = features.index_select(0, members[place[some]].flatten())
-        rows = rows.float().unflatten(0, (-1, _SAMPLED_ROWS))  # (g, 128, D)
-        rows = rows - rows.mean(1, keepdim=True)
-        covariance = rows.transpose(1, 2) @ rows  # (g, D, D)
+    for some in torch.arange(len(sizes), device=device).split(_CHUNK_GROUPS):
+        some = some[shard(len(some))]
+        taken = rows.take(members[place[some]].flatten()).float()
+        taken = taken.view(-1, _SAMPLED_ROWS, width)  # (g, 128, D)
+        taken = taken - taken.mean(1, keepdim=True)
+        covariance = taken.transpose(1, 2) @ taken  # (g, D, D)
         axis = axes[some].unsqueeze(1)
         for _ in range(10):  # power iterations
             axis = torch.nn.functional.normalize(axis @ covariance, dim=2)
-        axes[some] = axis.squeeze(1)
-    return axes
+        found[some] = axis.squeeze(1)
+    dist.all_reduce(found)
+    return found
 
 
-def split(features: Tensor, members: Tensor, sizes: Tensor, cuts: Tensor,
+def split(rows: Rows, members: Tensor, sizes: Tensor, cuts: Tensor,
           generator: torch.Generator) -> Tensor:
     """Cut clusters into pieces of equal size along their principal axes.
 
     Args:
-        features (Tensor): (N, D).
-        members (Tensor): (n,) rows, cluster after cluster, in an order that is
+        rows (Rows): Of N images.
+        members (Tensor): (n,) images, cluster after cluster, in an order that is
             the same on every process.
         sizes (Tensor): (G,) rows of each cluster, summing to n.
         cuts (Tensor): (G,) cuts of each, less than its size.
@@ -109,12 +110,10 @@ def split(features: Tensor, members: Tensor, sizes: Tensor, cuts: Tensor,
         ``cuts[g] + 1`` pieces of cluster g come after those of g - 1.
     """
     group = torch.repeat_interleave(sizes)  # (n,)
-    axes = principal_axes(features, members, sizes, generator)
-    coordinate = torch.cat([
-        (features.index_select(0, some).float() *
-         axes.index_select(0, its)).sum(1) for some, its in zip(
-            members.split(_CHUNK_ROWS), group.split(_CHUNK_ROWS))
-    ])
+    axes = principal_axes(rows, members, sizes, generator)
+    coordinate = rows.work_out(
+        members, lambda some, its:
+        (some.float() * axes.index_select(0, group[its])).sum(1))
     order = torch.argsort(coordinate, stable=True)
     order = order[torch.argsort(group[order], stable=True)]
     # In this order the clusters lie where they lay: `group` holds for it too.
@@ -124,12 +123,10 @@ def split(features: Tensor, members: Tensor, sizes: Tensor, cuts: Tensor,
     first = pieces.cumsum(0) - pieces
     piece = torch.empty_like(group)
     piece[order] = first[group] + rank * pieces[group] // sizes[group]
-    # The axes may differ in their last bits from process to process.
-    dist.broadcast(piece)
     return piece
 
 
-def refill(features: Tensor,
+def refill(rows: Rows,
            labels: Tensor,
            sizes: Tensor,
            generator: torch.Generator,
@@ -145,7 +142,7 @@ def refill(features: Tensor,
     features are cut as well as any.
 
     Args:
-        features (Tensor): (N, D), N at least C.
+        rows (Rows): Of N images, at least C.
         labels (Tensor): (N,) cluster numbers.
         sizes (Tensor): (C,) how often each stands there.
         generator (torch.Generator): The same on every process.
@@ -153,19 +150,20 @@ def refill(features: Tensor,
             found where they are needed.
 
     Returns:
-        tuple[Tensor, Tensor]: (n,) rows, and (n,) the labels they shall have
-        for every cluster to have members; no other row changes.
+        tuple[Tensor, Tensor]: (n,) images, and (n,) the labels they shall
+        have for every cluster to have members; no other image changes.
     """
     empty = (sizes == 0).nonzero().flatten()
     if not len(empty):
         return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)
     donors = (cuts > 0).nonzero().flatten()  # (G,)
-    rows = (members or Members(labels)).of(donors, labels)
-    piece = split(features, rows, sizes[donors], cuts[donors], generator)
+    images = members.of(donors, labels) if members else list_members(
+        donors, labels)
+    piece = split(rows, images, sizes[donors], cuts[donors], generator)
     # The first piece of a donor keeps its number; the others take empty ones.
     pieces = cuts[donors] + 1
     numbers = empty.new_full((len(donors) + len(empty), ), -1)
     numbers[pieces.cumsum(0) - pieces] = donors
     numbers[numbers < 0] = empty
-    return rows, numbers[piece]
+    return images, numbers[piece]

@@ -147,7 +147,7 @@ def _chances(model: InterCLRMixin) -> List[float]:
     # All similarities equal: with the arc margin it matters to what.
     branch = model.inter_image
     size = 1, branch.sampler.num_negatives
-    negatives = torch.zeros(size, device=branch.bank.features.device)
+    negatives = torch.zeros(size, device=branch.bank.labels.device)
     with torch.no_grad():
         return [
             model.inter_weight *

@@ -86,18 +86,22 @@ class LabelMonitor(Monitor):
         }
 
     def _false_negatives(self, branch: InterImageBranch) -> float:
-        features, labels = branch.bank.features, branch.bank.labels
+        bank, sampler = branch.bank, branch.sampler
+        labels = bank.labels
         truth = torch.from_numpy(np.asarray(self._truth)).to(labels.device)
         generator = torch.Generator(labels.device)
-        generator.manual_seed(branch.bank.random.step)
+        generator.manual_seed(bank.random.step)
         chosen = torch.randint(
             len(labels), (self.num_queries, ),
             generator=generator,
             device=labels.device)
         false = torch.zeros(2, device=labels.device)
         for index in chosen.split(_AT_ONCE):
-            pairs = branch.sampler(features[index].float(), index, features,
-                                   labels, generator, branch.bank.members)
+            draw = sampler.draw(index, bank.rows, labels, generator,
+                                bank.members)
+            pairs = sampler.compare(
+                bank.rows.take(index).float(), index, bank.features, labels,
+                draw)
             false += _count(truth[index], truth[pairs.negatives], pairs.valid)
         share = false[0] / false[1].clamp(min=1)
         return float(share)

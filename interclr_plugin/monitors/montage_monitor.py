@@ -2,16 +2,17 @@
 from typing import Dict
 
 import numpy as np
+import torch
 from mmengine import dist
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from ..arguments import check_least
 from ..datasets import centre_view
 from ..inter_image import InterImageBranch
-from ..results.bank import similarity_to_centroid
+from ..results.bank import Bank, similarity_to_centroid
 from ..results.cluster_table import ranks
 from ..results.members import choose_clusters
 from ..results.pictures import pixels, reads_bgr
@@ -60,20 +61,24 @@ class MontageMonitor(Monitor):
 
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
+        bank = branch.bank
+        # All processes compute; one draws.
+        similarity = bank.rows.work_out(
+            torch.arange(bank.num_images, device=bank.labels.device),
+            lambda rows, its: similarity_to_centroid(
+                Bank(rows, bank.labels_of(its), bank.centroids, 0)))
         if dist.is_main_process():
             # MLflow takes the kind of the file from the name's end; a slash
             # would be a folder that the local backend does not make.
             runner.visualizer.add_image(
                 'clusters_montage.png',
-                self._draw(runner, branch),
+                self._draw(runner, bank.labels.cpu(), similarity.cpu()),
                 step=runner.iter + 1)
         return {}
 
-    def _draw(self, runner: Runner, branch: InterImageBranch) -> np.ndarray:
-        bank = branch.bank
-        labels = bank.labels.cpu()
-        places = ranks(labels.numpy(),
-                       similarity_to_centroid(bank).cpu().numpy())
+    def _draw(self, runner: Runner, labels: Tensor,
+              similarity: Tensor) -> np.ndarray:
+        places = ranks(labels.numpy(), similarity.numpy())
         chosen = choose_clusters(labels, self.clusters)
         view = centre_view(runner.train_dataloader.dataset,
                            view_transforms(runner.cfg))

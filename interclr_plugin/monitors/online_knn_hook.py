@@ -116,7 +116,7 @@ class OnlineKNNHook(Monitor):
         if dist.is_main_process():
             score.fill_(
                 knn_accuracy(*samples, k=self.k, temperature=self.temperature))
-        score = score.to(branch.bank.features.device)
+        score = score.to(branch.bank.labels.device)
         dist.broadcast(score)
         return {'knn/top1': float(score)}
 

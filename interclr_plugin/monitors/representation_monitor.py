@@ -57,13 +57,13 @@ class RepresentationMonitor(Monitor):
 
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
-        features = branch.bank.features
+        bank = branch.bank
         if self._index is None:
             generator = torch.Generator().manual_seed(0)
-            index = torch.randperm(len(features), generator=generator)
-            self._index = index[:self.num_rows].to(features.device)
+            index = torch.randperm(bank.num_images, generator=generator)
+            self._index = index[:self.num_rows].to(bank.labels.device)
         # Rows in half precision are not quite of unit length.
-        rows = F.normalize(features[self._index].float(), dim=1)
+        rows = F.normalize(bank.rows.take(self._index).float(), dim=1)
         std = rows.std(0).mean().double()
         values = {
             'representation/effective_rank': effective_rank(rows),

@@ -15,6 +15,7 @@ from reference import (
 from sklearn.cluster import KMeans
 
 from interclr_plugin.inter_image import kmeans, splitting
+from interclr_plugin.inter_image.rows import Rows
 
 
 def seeded(seed=0):
@@ -93,7 +94,7 @@ def test_means_equal_a_loop_over_clusters():
     labels = torch.randint(0, 9, (40, ), generator=seeded(1))
     labels[labels == 4] = 5  # one in the middle and two at the end empty
     old = torch.randn(11, 6, generator=seeded(2))
-    got = kmeans.means_of_members(features, labels, old)
+    got = kmeans.means_of_members(Rows(features), labels, old)
     np.testing.assert_allclose(
         got, means(features, labels.tolist(), old), atol=1e-6)
     assert torch.equal(got[[4, 9, 10]], old[[4, 9, 10]])
@@ -144,7 +145,7 @@ def test_axes_explain_what_an_eigenvector_explains():
     rows = torch.stack([row @ turns[g] for row, g in zip(rows, group)]) + 5
     members = torch.argsort(group, stable=True)
     sizes = torch.bincount(group)
-    axes = splitting.principal_axes(rows, members, sizes, seeded(5))
+    axes = splitting.principal_axes(Rows(rows), members, sizes, seeded(5))
     for g in range(3):
         mine = rows[group == g].double()
         largest = np.linalg.eigvalsh(np.cov(mine.numpy().T))[-1]
@@ -159,7 +160,7 @@ def refill_case(labels, num_clusters, features=None, seed=0):
     if features is None:
         features = unit_rows(len(labels))
     rows, numbers = splitting.refill(
-        features, labels, torch.bincount(labels, minlength=num_clusters),
+        Rows(features), labels, torch.bincount(labels, minlength=num_clusters),
         seeded(seed))
     return labels, labels.index_copy(0, rows, numbers)
 
@@ -254,7 +255,7 @@ def test_fit_equals_lloyd_from_the_same_start(seed):
         max_iter=60,
         tol=0).fit(features.numpy())
     labels, centroids = kmeans.fit(
-        features, num_clusters, seeded(seed), iterations=60)
+        Rows(features), num_clusters, seeded(seed), iterations=60)
     assert (labels.numpy() == theirs.labels_).all()
     np.testing.assert_allclose(
         centroids, theirs.cluster_centers_, atol=1e-5)
@@ -270,7 +271,7 @@ def test_fit_equals_a_loop_in_either_geometry(geometry):
                               geometry == 'spherical')
     assert min(cluster_sizes(expected, 6)) > 0
     labels, centroids = kmeans.fit(
-        features, 6, seeded(), iterations=8, geometry=geometry)
+        Rows(features), 6, seeded(), iterations=8, geometry=geometry)
     assert labels.tolist() == expected
     np.testing.assert_allclose(centroids, centres, atol=1e-5)
 
@@ -285,14 +286,14 @@ def test_fit_sees_half_of_many_rows_at_first(monkeypatch):
     half = features[start[:100]]
     _, centres = lloyd(half, half[:6], 4)
     expected, centres = lloyd(features, centres, 4)
-    labels, centroids = kmeans.fit(features, 6, seeded(), iterations=8)
+    labels, centroids = kmeans.fit(Rows(features), 6, seeded(), iterations=8)
     assert labels.tolist() == expected
     np.testing.assert_allclose(centroids, centres, atol=1e-5)
     # Fewer rows, or more clusters, are seen whole.
     for name, value in (('_MANY_ROWS', 201), ('_MANY_ROWS_A_CLUSTER', 34)):
         with monkeypatch.context() as patch:
             patch.setattr(kmeans, name, value)
-            other = kmeans.fit(features, 6, seeded(), iterations=8)[1]
+            other = kmeans.fit(Rows(features), 6, seeded(), iterations=8)[1]
         whole = lloyd(features, features[start[:6]], 8)[1]
         np.testing.assert_allclose(other, whole, atol=1e-5)
         assert not torch.allclose(centroids, other, atol=1e-3)
@@ -302,7 +303,7 @@ def test_the_geometries_differ():
     """Without this, the test above could compare one thing with itself."""
     features = blobs(200)
     plain, spherical = (
-        kmeans.fit(features, 6, seeded(), iterations=8, geometry=name)[0]
+        kmeans.fit(Rows(features), 6, seeded(), iterations=8, geometry=name)[0]
         for name in kmeans.GEOMETRIES)
     assert not torch.equal(plain, spherical)
 
@@ -321,7 +322,7 @@ def test_fit_is_about_as_good_as_scikit_learn(repeats, num_clusters, bound):
     for seed in range(6):
         features = blobs(600 // repeats, seed=seed).repeat(repeats, 1)
         start = torch.randperm(len(features), generator=seeded(seed))
-        labels, _ = kmeans.fit(features, num_clusters, seeded(seed))
+        labels, _ = kmeans.fit(Rows(features), num_clusters, seeded(seed))
         ours.append(cost(features, labels))
         other = KMeans(
             num_clusters,
@@ -350,7 +351,7 @@ def test_fit_leaves_no_cluster_empty(make, num_rows, num_clusters):
     """Without this, small or degenerate data could give empty clusters,
     and a division by a size of 0."""
     features = make(num_rows)
-    labels, centroids = kmeans.fit(features, num_clusters, seeded())
+    labels, centroids = kmeans.fit(Rows(features), num_clusters, seeded())
     assert min(cluster_sizes(labels.tolist(), num_clusters)) >= 1
     assert labels.shape == (num_rows, )
     assert centroids.isfinite().all()
@@ -365,7 +366,7 @@ def test_fit_reports_each_round():
     still."""
     rounds = []
     kmeans.fit(
-        unit_rows(20), 3, seeded(), 7, progress=lambda: rounds.append(1))
+        Rows(unit_rows(20)), 3, seeded(), 7, progress=lambda: rounds.append(1))
     assert len(rounds) == 7
 
 
@@ -374,7 +375,7 @@ def test_fit_names_an_impossible_number_of_clusters(num_clusters):
     """Without this, more clusters than images give a raw torch error
     (docs/method.md 10.10)."""
     with pytest.raises(ValueError) as error:
-        kmeans.fit(unit_rows(20), num_clusters, seeded())
+        kmeans.fit(Rows(unit_rows(20)), num_clusters, seeded())
     for part in (f'num_clusters={num_clusters}', '1 to 20',
                  'inter_image=dict(num_clusters=...)'):
         assert part in str(error.value)

@@ -21,6 +21,7 @@ from interclr_plugin.inter_image import (
     OnlineKMeans,
     kmeans,
 )
+from interclr_plugin.inter_image.rows import Rows
 
 
 def seeded(seed=0):
@@ -296,7 +297,7 @@ def test_the_first_clustering_has_the_geometry_too():
     for geometry in ('plain', 'spherical'):
         state, bank = online(geometry=geometry), bank_of(features)
         state.first_clustering(bank, seeded(4))
-        labels, _ = kmeans.fit(features, 5, seeded(4), geometry=geometry)
+        labels, _ = kmeans.fit(Rows(features), 5, seeded(4), geometry=geometry)
         assert torch.equal(bank.labels, labels)
         found.append(labels)
     assert not torch.equal(*found)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interclr_plugin.distributed import is_first_occurrence
+from interclr_plugin.inter_image.rows import Rows
 from interclr_plugin.inter_image.running_means import RunningMeans
 
 
@@ -32,20 +33,26 @@ def test_they_are_the_means(writes, seed, dtype):
     draw = torch.Generator().manual_seed(seed)
     features = unit_rows(30, seed).to(dtype)
     labels = torch.randint(4, (30, ), generator=draw)
-    running = RunningMeans(features, labels, 6)
+    running = RunningMeans(Rows(features), labels, 6)
     for step in range(writes):
         index = torch.randint(30, (5, ), generator=draw)  # some twice
         rows = unit_rows(30, step).to(dtype)[index]
         numbers = torch.randint(6, (30, ), generator=draw)[index]
         once = is_first_occurrence(index).long()
-        running.add(index, -once, features, labels)
-        features[index] = rows
+        before = labels[index]
+        if step % 3 == 0:
+            index, before, numbers = (
+                part[once > 0] for part in (index, before, numbers))
+            running.move(Rows(features), index, before, numbers)
+        else:
+            running.add(features[index], before, -once)
+            running.add(rows, numbers, once)
+            features[index] = rows
         labels[index] = numbers
-        running.add(index, once, features, labels)
     old = torch.randn(6, 5, generator=draw)
     found = running.of(old)
     expected = by_a_loop(features, labels, old)
     torch.testing.assert_close(found.double(), expected, atol=1e-7, rtol=0)
     assert torch.equal(running.sizes, torch.bincount(labels, minlength=6))
-    anew = RunningMeans(features, labels, 6)
+    anew = RunningMeans(Rows(features), labels, 6)
     assert torch.equal(found, anew.of(old))
