@@ -9,6 +9,8 @@ from mmengine.fileio import get_local_path
 from mmengine.utils import digit_version
 from torch import Tensor, nn
 
+from . import bank_shards
+
 # What a state dict is made of. Storages are torch.load's own affair.
 _OF_TENSORS = {('collections', 'OrderedDict'),
                ('torch._utils', '_rebuild_tensor_v2'),
@@ -36,7 +38,8 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
 
     Returns:
         dict: ``state_dict``, weights by name, on the CPU, and whatever else
-        stands there.
+        stands there. The rows of a sharded bank are in files beside it, and
+        read when they are asked for (:class:`.bank_shards.BankShards`).
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -44,7 +47,7 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
     """
     with get_local_path(str(path)) as local:
         try:
-            checkpoint = _read(local)
+            checkpoint = read(local)
         except (FileNotFoundError, PermissionError, ValueError):
             raise
         except Exception as error:  # whatever the bytes of a file lead to
@@ -60,7 +63,9 @@ def load_checkpoint(path: str) -> Dict[str, Any]:
     if not any(isinstance(value, Tensor) for value in weights.values()):
         raise ValueError(f'{path} holds no weights, but {list(weights)[:5]}. '
                          'Name a checkpoint such as epoch_50.pth.')
-    return {**checkpoint, 'state_dict': weights}
+    checkpoint = {**checkpoint, 'state_dict': weights}
+    bank_shards.attach(checkpoint, str(path))
+    return checkpoint
 
 
 def load_backbone(backbone: nn.Module, path: str) -> None:
@@ -104,7 +109,15 @@ def fill_backbone(backbone: nn.Module, state: Dict[str, Tensor],
             f'Use the configuration it was trained with. {error}') from error
 
 
-def _read(path: str) -> Dict[str, Any]:
+def read(path: str) -> Any:
+    """Read what is in a local file, nothing of which is run.
+
+    Args:
+        path (str): As ``torch.save`` wrote it.
+
+    Returns:
+        Any: With tensors on the CPU.
+    """
     # Mapped, what is not asked for is not read: of a bank perhaps the labels.
     mapped = dict(map_location='cpu', mmap=zipfile.is_zipfile(path))
     if digit_version(torch.__version__) < digit_version('2.6.0'):

@@ -5,19 +5,21 @@ import zipfile
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 from mmengine import dist
 from mmengine.fileio import FileClient, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from . import bank_shards, reading
+
 # What PreemptionHook writes.
 PREEMPTED = 'preempted.pth'
 _NOT_WHOLE = (
-    '{} is not a whole checkpoint: it is missing, was cut off while it was '
-    'written, was damaged later, or is another kind of file. Name another '
-    'one: load_from=...')
+    '{} is not a whole checkpoint: it, or a file of rows that it has beside '
+    'it, is missing, was cut off while it was written, was damaged later, or '
+    'is another kind of file. Name another one: load_from=...')
 
 
 def require_whole_checkpoint(runner: Runner) -> None:
@@ -60,14 +62,28 @@ def is_whole(path: Path) -> bool:
         bool: False for a part of a checkpoint, whose table of contents is
         missing, and for one with a byte that is not the one written: the
         archive has a checksum (CRC-32) of each tensor. The file is read once.
+        The files of a sharded bank's rows beside it are parts of it.
     """
+    return is_whole_file(path) and all(
+        is_whole_file(Path(rows)) for rows in _rows_beside(str(path)))
+
+
+def is_whole_file(path: Path) -> bool:
+    """:func:`is_whole` of a single file, whatever belongs to it."""
     if not path.is_file():
         return False
     about = path.stat()
     return _is_whole(str(path), about.st_mtime_ns, about.st_size)
 
 
-@lru_cache(maxsize=8)  # two hooks ask
+def _rows_beside(path: str, place: Optional[str] = None) -> List[str]:
+    try:
+        return bank_shards.paths_of(reading.read(path), place or path)
+    except Exception:  # it holds more than data; its loader will tell
+        return []
+
+
+@lru_cache(maxsize=256)  # two hooks ask
 def _is_whole(path: str, *changes: int) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -97,7 +113,9 @@ def _choose(runner: Runner) -> Tuple[Optional[str], Optional[str]]:
     named = runner._load_from
     if named is not None:
         path = Path(named)  # what is no local file is its loader's affair
-        bad = path.is_file() and not is_whole(path) and not _is_old(path)
+        # Of a run that is not resumed, rows are not asked for.
+        whole = is_whole if runner._resume else is_whole_file
+        bad = path.is_file() and not whole(path) and not _is_old(path)
         return (_NOT_WHOLE.format(named) if bad else None), None
     latest = find_latest_checkpoint(runner.work_dir)
     if latest and _is_whole_at(runner, latest):
@@ -146,7 +164,9 @@ def _is_whole_at(runner: Runner, path: str) -> bool:
         backend = _backend(hook, path)
         if backend.isfile(path):
             with backend.get_local_path(path) as local:
-                return is_whole(Path(local))
+                rows = _rows_beside(str(local), path)
+                return is_whole_file(Path(local)) and all(
+                    _is_whole_at(runner, each) for each in rows)
     return False
 
 

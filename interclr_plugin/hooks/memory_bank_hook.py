@@ -21,6 +21,7 @@ from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in
 from . import bank_filling, bank_resume, first_look, log_line
+from . import sharded_checkpoint as shards
 from .ranks_agree import require_agreement
 
 _DUE = 'clustering_due'
@@ -102,6 +103,7 @@ class MemoryBankHook(Hook):
         """Leave out a bank of another run; note whose images it has."""
         self._resumed = runner._resume
         if runner._resume:
+            shards.find_shards(runner, checkpoint)
             bank_resume.require_all_weights(runner, checkpoint)
             self._due = checkpoint['meta'].get(_DUE, False)
             self._restored = saved_fingerprint(checkpoint)
@@ -150,6 +152,7 @@ class MemoryBankHook(Hook):
                 None if self.accept_other_images else self._restored,
                 self._images)
         bank_resume.share_with_averaged_models(runner, branch)
+        shards.save_shards_too(runner, branch.bank)
         if branch.bank.status == 'clustered':
             return
         if self.first_clustering == 'extraction':

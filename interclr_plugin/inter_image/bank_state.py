@@ -21,7 +21,7 @@ def read(state: Dict[str, Any], prefix: str, features: Tensor,
     Returns:
         dict: ``features``, a tensor (N, D) or what gives tensors for slices
         of it, ``labels``, ``centroids``, and the numbers; empty where the
-        state is that of a stock model, or published.
+        state is that of a stock model, published, or without rows.
 
     Raises:
         ValueError: A part is missing, or of another shape.
@@ -31,8 +31,10 @@ def read(state: Dict[str, Any], prefix: str, features: Tensor,
         name: state[prefix + name]
         for name in names if prefix + name in state
     }
-    if not given:
-        return given
+    if not given or f'{prefix}shards' in state:
+        # Rows are in files of their own, and whoever loads knows of none: a
+        # model from its weights alone.
+        return {}
     allowed = dict(
         labels=given.get('features', features).shape[:1],
         centroids=centroids.shape)

@@ -62,7 +62,7 @@ class ClusteredBank(nn.Module):
         check_known('dtype', dtype, self.DTYPES,
                     'inter_image=dict(bank=dict({}))')
         self.momentum = momentum
-        # Not where a checkpoint has them in files of their own.
+        # False while a checkpoint is written that has them beside it.
         self.saves_rows = True
         self.rows = self._make_rows(
             torch.zeros(0, feat_dim, dtype=getattr(torch, dtype)))
@@ -232,6 +232,8 @@ class ClusteredBank(nn.Module):
                             keep_vars: bool) -> None:
         if self.saves_rows:
             destination[f'{prefix}features'] = self.features
+        else:
+            destination[f'{prefix}shards'] = torch.tensor(True)
         for name in ('labels', 'centroids'):
             destination[prefix + name] = getattr(self, name)
         numbers = (STATUSES.index(self.status), self.random.seed,

@@ -137,9 +137,10 @@ class Rows:
         """
         entries, places = self.mine(index)
         order = torch.arange(len(index), device=index.device)[entries]
+        parts = zip(places.split(CHUNK_ROWS), order.split(CHUNK_ROWS))
         found = torch.cat([
-            function(self.held.index_select(0, some), its) for some, its in zip(
-                places.split(CHUNK_ROWS), order.split(CHUNK_ROWS))
+            function(self.held.index_select(0, some), its)
+            for some, its in parts
         ])
         result = found.new_zeros(len(index))
         result[entries] = found

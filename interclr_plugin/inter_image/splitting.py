@@ -99,8 +99,8 @@ def split(rows: Rows, members: Tensor, sizes: Tensor, cuts: Tensor,
 
     Args:
         rows (Rows): Of N images.
-        members (Tensor): (n,) images, cluster after cluster, in an order that is
-            the same on every process.
+        members (Tensor): (n,) images, cluster after cluster, in an order that
+            is the same on every process.
         sizes (Tensor): (G,) rows of each cluster, summing to n.
         cuts (Tensor): (G,) cuts of each, less than its size.
         generator (torch.Generator): The same on every process.

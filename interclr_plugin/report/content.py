@@ -1,6 +1,7 @@
 """What the page shows, gathered from a run."""
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -127,8 +128,7 @@ class Content:
         self.fingerprint = saved_fingerprint(checkpoint)
         self.bank = read_bank(checkpoint['state_dict'])
         if self.bank is not None:  # as the page needs it
-            self.bank = self.bank._replace(
-                features=self.bank.features.float())
+            self.bank = replace(self.bank, rows=self.bank.features.float())
         # Where the images were at the kept checkpoint before.
         self.before = labels[-2] if len(labels) > 1 and len(
             labels[-2]) == len(labels[-1]) else None

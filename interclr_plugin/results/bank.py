@@ -1,5 +1,7 @@
 """The memory bank in a checkpoint: its rows, clusters and similarities."""
-from typing import Dict, NamedTuple, Optional, Tuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Dict, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +14,18 @@ from ..inter_image.clustered_bank import STATUSES
 _BLOCK = 1 << 16
 
 
-class Bank(NamedTuple):
+@dataclass
+class Bank:
     """The inter-image branch's state in a checkpoint."""
-    features: Tensor  # (N, D) unit rows, in the bank's own precision
+    rows: Any  # (N, D), a tensor or what gives tensors for slices of it
     labels: Tensor  # (N,) cluster numbers
     centroids: Tensor  # (C, D) float32
     step: int  # of the training, when it was saved
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Tensor: (N, D) unit rows, in the bank's own precision."""
+        return self.rows[:]
 
 
 def read_bank(state: Dict[str, Tensor]) -> Optional[Bank]:
@@ -34,7 +42,7 @@ def read_bank(state: Dict[str, Tensor]) -> Optional[Bank]:
     rename_1_0(state)
     if state.get(f'{BANK}status', 0) != STATUSES.index('clustered'):
         return None
-    return Bank(state[f'{BANK}features'], state[f'{BANK}labels'],
+    return Bank(state[f'{BANK}features'], state[f'{BANK}labels'].long(),
                 state[f'{BANK}centroids'].float(), int(state[f'{BANK}step']))
 
 

@@ -6,6 +6,7 @@ import os
 import pkgutil
 import sys
 import types
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -174,27 +175,41 @@ def write_whole_files(module):
 
     @functools.wraps(module.LocalBackend.put)
     def put(self, obj, filepath):
-        place = os.path.realpath(str(filepath))  # a link stays a link
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        beside = f'{place}.tmp'
-        try:
-            with open(beside, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, place)
-        except BaseException:
-            if os.path.exists(beside):
-                os.remove(beside)
-            raise
-        if os.name == 'posix':  # elsewhere no folder can be opened
-            folder = os.open(os.path.dirname(place), os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        with whole_file(filepath) as file:
+            file.write(obj)
 
     module.LocalBackend.put = put
+
+
+@contextmanager
+def whole_file(filepath):
+    """Write a local file beside its place, and put it there when it is whole.
+
+    Args:
+        filepath (str | Path): Its folder is made.
+
+    Yields:
+        BinaryIO: To be written.
+    """
+    place = os.path.realpath(str(filepath))  # a link stays a link
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    beside = f'{place}.tmp'
+    try:
+        with open(beside, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, place)
+    except BaseException:
+        if os.path.exists(beside):
+            os.remove(beside)
+        raise
+    if os.name == 'posix':  # elsewhere no folder can be opened
+        folder = os.open(os.path.dirname(place), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def mend_find_loader(module):
