@@ -41,7 +41,8 @@ def theirs(features, clusters, iterations, seed):
 def objective(features, labels, clusters):
     """Squared distances to the means of the members, summed."""
     centroids = kmeans.means_of_members(
-        Rows(features), labels, features.new_zeros(clusters, features.shape[1]))
+        Rows(features), labels,
+        features.new_zeros(clusters, features.shape[1]))
     return sum(
         float((rows - centroids[numbers]).square().sum(dtype=torch.float64))
         for rows, numbers in zip(features.split(1 << 16),

@@ -49,6 +49,7 @@ def cluster(model: nn.Module, runner: Runner) -> None:
     runner.logger.info('First clustering of the memory bank into '
                        f'{branch.labels.num_clusters} clusters.')
     branch.first_clustering(_Progress(20))
+    branch.prepare()
     runner.logger.info(clusters_in_words(branch.bank.sizes()))
 
 

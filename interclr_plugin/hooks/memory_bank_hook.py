@@ -154,6 +154,7 @@ class MemoryBankHook(Hook):
         bank_resume.share_with_averaged_models(runner, branch)
         shards.save_shards_too(runner, branch.bank)
         if branch.bank.status == 'clustered':
+            branch.prepare()
             return
         if self.first_clustering == 'extraction':
             self._cluster_fresh_features(runner)

@@ -1,4 +1,4 @@
-"""When the processes of a sharded bank save and load its rows: each its own."""
+"""When processes save and load the rows of a sharded bank: each its own."""
 import functools
 import os
 from typing import Any, Optional

@@ -1,32 +1,54 @@
 """What of a bank a checkpoint has to hold, and which one is refused."""
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
-from torch import Tensor
+import torch
+
+if TYPE_CHECKING:
+    from .clustered_bank import ClusteredBank
 
 # What there is: nothing, rows alone, or rows with labels and centroids.
 STATUSES = ('empty', 'filled', 'clustered')
-NUMBERS = ('status', 'seed', 'step')
+_NUMBERS = ('status', 'seed', 'step')
 
 
-def read(state: Dict[str, Any], prefix: str, features: Tensor,
-         centroids: Tensor) -> Dict[str, Any]:
+def write(bank: 'ClusteredBank', state: Dict[str, Any], prefix: str) -> None:
+    """Put a bank's state into that of a model.
+
+    Args:
+        bank (ClusteredBank): Read.
+        state (dict): Weights by name.
+        prefix (str): Ahead of the bank's names.
+    """
+    if bank.saves_rows:
+        state[f'{prefix}features'] = bank.features
+    else:
+        state[f'{prefix}shards'] = torch.tensor(True)
+    state[f'{prefix}labels'] = bank.labels
+    state[f'{prefix}centroids'] = bank.centroids
+    numbers = (STATUSES.index(bank.status), bank.random.seed, bank.random.step)
+    for name, number in zip(_NUMBERS, numbers):
+        state[prefix + name] = torch.tensor(number)
+
+
+def read(bank: 'ClusteredBank', state: Dict[str, Any],
+         prefix: str) -> Dict[str, Any]:
     """Find a bank's state, all of it or nothing.
 
     Args:
+        bank (ClusteredBank): That is to load it.
         state (dict): Weights of a checkpoint.
         prefix (str): Ahead of the bank's names in it.
-        features (Tensor): (H, D) of the bank that loads.
-        centroids (Tensor): (C, D) of the bank that loads.
 
     Returns:
         dict: ``features``, a tensor (N, D) or what gives tensors for slices
-        of it, ``labels``, ``centroids``, and the numbers; empty where the
-        state is that of a stock model, published, or without rows.
+        of it, ``labels``, ``centroids``, and ``numbers``: status, seed and
+        step; empty where the state is that of a stock model, published, or
+        without rows.
 
     Raises:
         ValueError: A part is missing, or of another shape.
     """
-    names = ['features', 'labels', 'centroids', *NUMBERS]
+    names = ['features', 'labels', 'centroids', *_NUMBERS]
     given = {
         name: state[prefix + name]
         for name in names if prefix + name in state
@@ -36,9 +58,9 @@ def read(state: Dict[str, Any], prefix: str, features: Tensor,
         # model from its weights alone.
         return {}
     allowed = dict(
-        labels=given.get('features', features).shape[:1],
-        centroids=centroids.shape)
-    allowed['features'] = (*allowed['labels'], features.shape[1])
+        labels=given.get('features', bank.features).shape[:1],
+        centroids=bank.centroids.shape)
+    allowed['features'] = (*allowed['labels'], bank.features.shape[1])
     for name in names:
         shape = tuple(allowed.get(name, ()))
         found = tuple(given[name].shape) if name in given else 'missing'
@@ -48,4 +70,6 @@ def read(state: Dict[str, Any], prefix: str, features: Tensor,
                 f'in the checkpoint and {shape} here. Use the inter_image '
                 'settings of the checkpoint; or start a new run from its '
                 'weights, load_from=..., resume=False.')
-    return given
+    numbers = {name: int(given[name]) for name in _NUMBERS}
+    numbers['status'] = STATUSES[numbers['status']]
+    return dict(given, numbers=numbers)

@@ -125,6 +125,11 @@ class InterImageBranch(BaseModule):
         """
         self.labels.first_clustering(self.bank, self.bank.shared(), progress)
 
+    def prepare(self) -> None:
+        """Make what follows from the clusters, so that no step waits for it:
+        a pass over all rows, and a sorting of all labels."""
+        assert self.bank.sums and self.bank.members
+
     # A compiler would trace into it only to fall back at every step: the
     # random streams and the bank's updates are not a graph's.
     @torch.compiler.disable

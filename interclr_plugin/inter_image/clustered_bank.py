@@ -10,7 +10,6 @@ from ..arguments import check_known
 from ..distributed import is_first_occurrence
 from ..settings import written_in
 from . import bank_state
-from .bank_state import STATUSES
 from .members import Members
 from .random_stream import RandomStream
 from .rows import Rows
@@ -103,10 +102,8 @@ class ClusteredBank(nn.Module):
                 self.rows.load(value)
             else:
                 getattr(self, name).copy_(value)
-        if 'labels' in tensors:
-            self.status = 'clustered'
-        elif self.status == 'empty':
-            self.status = 'filled'
+        if 'labels' in tensors or self.status == 'empty':
+            self.status = 'clustered' if 'labels' in tensors else 'filled'
         self._sums = self._members = None
 
     def blend(self, index: Tensor, key: Tensor) -> Tensor:
@@ -223,39 +220,24 @@ class ClusteredBank(nn.Module):
         device = fn(self.labels[:0]).device
         if device != self.labels.device:
             self.rows.to(device)
-            for name in ('labels', 'centroids'):
-                setattr(self, name, getattr(self, name).to(device))
+            self.labels = self.labels.to(device)
+            self.centroids = self.centroids.to(device)
             self._sums = self._members = None
         return super()._apply(fn, recurse)
 
     def _save_to_state_dict(self, destination: Dict[str, Tensor], prefix: str,
                             keep_vars: bool) -> None:
-        if self.saves_rows:
-            destination[f'{prefix}features'] = self.features
-        else:
-            destination[f'{prefix}shards'] = torch.tensor(True)
-        for name in ('labels', 'centroids'):
-            destination[prefix + name] = getattr(self, name)
-        numbers = (STATUSES.index(self.status), self.random.seed,
-                   self.random.step)
-        for name, number in zip(bank_state.NUMBERS, numbers):
-            destination[prefix + name] = torch.tensor(number)
+        bank_state.write(self, destination, prefix)
 
     def _load_from_state_dict(self, state_dict: Dict[str, Tensor], prefix: str,
                               *args) -> None:
-        given = bank_state.read(state_dict, prefix, self.features,
-                                self.centroids)
-        if not given:
-            return
-        self.rows.load(given['features'])
-        for name in ('labels', 'centroids'):
-            mine = getattr(self, name)
-            setattr(self, name, given[name].to(
-                mine.device, mine.dtype, copy=True))
-        status, seed, step = (int(given[name]) for name in bank_state.NUMBERS)
-        self._start(seed, step, STATUSES[status])
+        given = bank_state.read(self, state_dict, prefix)
+        if given:
+            self.rows.load(given['features'])
+            self.labels = given['labels'].to(self.labels, copy=True)
+            self.centroids = given['centroids'].to(self.centroids, copy=True)
+            self._start(**given['numbers'])
 
-    # What a bank that is not on every process has otherwise.
     def held_of(self, num_images: int) -> int:
         """Tell how many of N images' rows each process holds, at least."""
         return num_images

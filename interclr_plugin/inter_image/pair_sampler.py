@@ -1,5 +1,5 @@
 """Which image agrees with a query, and which ones disagree."""
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import torch
 from mmengine.registry import MODELS
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..arguments import check_known
 from ..settings import written_in
 from .members import Members
+from .pairs import Draw, Pairs
 from .random_stream import draw_subset
 from .rows import Rows
 from .similarities import Chosen, Similarities, choose
@@ -16,33 +17,6 @@ from .similarities import Chosen, Similarities, choose
 _RELEASED_NEGATIVES = 16384
 # No cosine, and finite.
 _BEYOND = 2.
-
-
-class Pairs(NamedTuple):
-    """What a batch is compared with; similarities carry gradients."""
-    positive: Tensor  # (B,) index
-    negatives: Tensor  # (B, K) index
-    valid: Tensor  # (B, K) bool: False where no negative is left
-    positive_similarity: Tensor  # (B,)
-    negative_similarity: Tensor  # (B, K)
-
-
-class Draw(NamedTuple):
-    """The random part of a choice, before any comparison."""
-    positive: Tensor  # (B,) index
-    # (B, D); None: they are among the rows that are compared
-    positive_rows: Optional[Tensor]
-    # (M,) positions among the rows that are compared; None: all of them
-    candidates: Optional[Tensor]
-    index: Optional[Tensor]  # (M,) whose they are; None: position is index
-    random: Optional[Tensor]  # (P,) one number for each place of the pool
-
-    def part(self, some: slice) -> 'Draw':
-        """Give the draw of a part of the batch."""
-        rows = self.positive_rows
-        return self._replace(
-            positive=self.positive[some],
-            positive_rows=None if rows is None else rows[some])
 
 
 @MODELS.register_module()

@@ -130,7 +130,8 @@ def refill(rows: Rows,
            labels: Tensor,
            sizes: Tensor,
            generator: torch.Generator,
-           members: Optional[Members] = None) -> Tuple[Tensor, Tensor]:
+           members: Optional[Members] = None,
+           most: Optional[int] = None) -> Tuple[Tensor, Tensor]:
     """Give every empty cluster a piece of a large one, all in one pass.
 
     The released code cuts the largest cluster in two by 2-means, once for each
@@ -148,12 +149,14 @@ def refill(rows: Rows,
         generator (torch.Generator): The same on every process.
         members (Members, optional): Kept for these labels. Defaults to None:
             found where they are needed.
+        most (int, optional): Of the empty clusters, so many get a piece.
+            Defaults to None: all.
 
     Returns:
         tuple[Tensor, Tensor]: (n,) images, and (n,) the labels they shall
         have for every cluster to have members; no other image changes.
     """
-    empty = (sizes == 0).nonzero().flatten()
+    empty = (sizes == 0).nonzero().flatten()[:most]
     if not len(empty):
         return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..checkpoints.branch_names import BANK, rename_1_0
-from ..inter_image.clustered_bank import STATUSES
+from ..inter_image.bank_state import STATUSES
 
 # Rows that are brought to float32 at a time: 32 MB of 128 numbers each.
 _BLOCK = 1 << 16

@@ -20,6 +20,7 @@ from interclr_plugin.inter_image import (
     OfflineKMeans,
     OnlineKMeans,
     kmeans,
+    label_updaters,
 )
 from interclr_plugin.inter_image.rows import Rows
 
@@ -364,3 +365,28 @@ def test_a_minimum_above_half_of_the_average_is_named():
                  'inter_image=dict(labels=dict(min_cluster_size=...))'):
         assert part in str(error.value)
     online(min_cluster_size=6)
+
+
+def test_a_large_repair_is_spread_over_steps(monkeypatch):
+    """Without this, a step in which 1 % of 100,000 clusters are small takes
+    as long as hundreds of others."""
+    sizes = [40, 3, 30, 0, 4, 60, 1, 50]
+    state, bank = with_sizes(sizes)
+    cost = [size + 8 for size in sizes]
+    limit = 8 * (cost[3] + cost[6] + cost[1])
+    monkeypatch.setattr(label_updaters, '_MOST_COMPARED', limit)
+    state.repair_small_clusters(bank, seeded(3))
+    # The smallest first; no other small cluster lost or gained a member.
+    assert (bank.sizes() < 5).nonzero().flatten().tolist() == [4]
+    assert bank.sizes()[4] == 4
+    means_now = means(bank.features, bank.labels.tolist(), bank.centroids)
+    np.testing.assert_allclose(
+        bank.centroids[[1, 3, 6]], means_now[[1, 3, 6]], atol=1e-6)
+    state.repair_small_clusters(bank, seeded(4))
+    assert bank.sizes().min() >= 5
+    # However little may be done at once, one cluster is.
+    state, bank = with_sizes(sizes)
+    monkeypatch.setattr(label_updaters, '_MOST_COMPARED', 1)
+    for left in (3, 2, 1, 0):
+        state.repair_small_clusters(bank, seeded(left))
+        assert (bank.sizes() < 5).sum() == left
