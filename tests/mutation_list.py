@@ -44,17 +44,9 @@ MUTATIONS = [
            'test_the_first_clustering_has_the_geometry_too'),
     _inter('a row is written ahead of its removal from the sums',
            'inter_image/clustered_bank.py',
-           """\
-        if self._sums is not None:
-            self._sums.add(index, -once.long(), self.features, self.labels)
-        if rows is not None:
-            self.features[index] = rows.to(self.features.dtype)
-""", """\
-        if rows is not None:
-            self.features[index] = rows.to(self.features.dtype)
-        if self._sums is not None:
-            self._sums.add(index, -once.long(), self.features, self.labels)
-""", 'test_clustered_bank.py::'
+           'self._sums.add(old, before, -once.long())',
+           'self._sums.add(rows, before, -once.long())',
+           'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them'),
     _top('the order of files does not count in the fingerprint',
          'datasets/fingerprint.py',
@@ -146,21 +138,20 @@ MUTATIONS = [
            'test_clustered_bank.py::test_new_rows_equal_the_formula'),
     _inter('nothing is taken out of the running sums',
            'inter_image/clustered_bank.py',
-           'self._sums.add(index, -once.long(), self.features, self.labels)',
-           'pass',
+           'self._sums.add(old, before, -once.long())', 'pass',
            'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them'),
     _inter('the sums are made anew at each write',
            'inter_image/clustered_bank.py',
            """\
-            self._sums.add(index, once.long(), self.features, self.labels)
+                self._sums.add(rows, labels, once.long())
 """, """\
-            self._sums = None
+                self._sums = None
 """, 'test_branch.py::test_sums_are_made_once'),
     _inter('an image that stands twice in a write counts twice in the sums',
            'inter_image/clustered_bank.py',
-           'once = is_first_occurrence(index)',
-           'once = torch.ones_like(index, dtype=torch.bool)',
+           'once, before = is_first_occurrence(index), ',
+           'once, before = torch.ones_like(index, dtype=torch.bool), ',
            'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them',
            'test_branch.py::test_a_repeated_image_keeps_its_first_key'),
@@ -171,8 +162,8 @@ MUTATIONS = [
            'test_any_writes_keep_what_follows_from_them'),
     _inter('a loaded bank counts its steps from 0',
            'inter_image/clustered_bank.py',
-           'self._start(seed, step, STATUSES[status])',
-           'self._start(seed, 0, STATUSES[status])',
+           "self._start(**given['numbers'])",
+           "self._start(**{**given['numbers'], 'step': 0})",
            'test_clustered_bank.py::test_the_state_loads_itself',
            'test_branch.py::test_a_resumed_branch_goes_on_to_the_bit'),
     _inter('a cluster without members gets a centroid of zeros',
@@ -208,8 +199,8 @@ MUTATIONS = [
            'test_pair_sampler.py::test_any_draw_keeps_the_rules'),
     _inter('the random strategy takes the first part of the data set',
            'inter_image/pair_sampler.py',
-           'draw_subset(len(labels), count, generator)[order]',
-           'draw_subset(len(labels), count, generator).sort().values',
+           'draw_subset(held, count, generator)[order]',
+           'draw_subset(held, count, generator).sort().values',
            'test_pair_sampler.py::test_a_draw_is_uniform'),
     _inter('a mask in the exact pool is forgotten',
            'inter_image/pair_sampler.py',
@@ -282,16 +273,16 @@ MUTATIONS = [
            'test_label_updaters.py::test_after_step_keeps_the_cadence'),
     _inter('k-means leaves a cluster empty',
            'inter_image/kmeans.py',
-           'labels[rows] = numbers\n', 'pass\n',
+           'labels[images] = numbers\n', 'pass\n',
            'test_kmeans.py::test_fit_leaves_no_cluster_empty'),
     _inter('means are computed ahead of the repair of empty clusters',
            'inter_image/kmeans.py',
            """\
-        labels[rows] = numbers
+        labels[images] = numbers
         centroids = means_of_members(seen, labels, centroids)
 """, """\
         centroids = means_of_members(seen, labels, centroids)
-        labels[rows] = numbers
+        labels[images] = numbers
 """, 'test_kmeans.py::test_fit_equals_a_loop_in_either_geometry',
            'test_kmeans.py::test_fit_leaves_no_cluster_empty'),
     _inter('plain k-means ignores the lengths of centroids',
@@ -372,10 +363,47 @@ MUTATIONS = [
          'distributed.py',
          'missing = max(0, height - len(rows))', 'missing = 0',
          'test_two_processes.py::test_a_last_batch_of_unequal_size'),
+    # a sharded bank
+    _top("negatives are numbered as another process's",
+         'inter_image/sharded_bank.py',
+         'return held * world + rank', 'return held * world',
+         'test_sharded_bank.py::test_pairs_are_the_images_that_were_compared'),
+    _top('an owner stores the first rows of a batch',
+         'inter_image/sharded_bank.py',
+         'self.held[places] = rows[entries]',
+         'self.held[places] = rows[:len(places)]',
+         'test_sharded_bank.py::test_parts_are_those_of_one_whole_bank'),
+    _top('fetched rows come in the order of their owners',
+         'distributed.py',
+         'rows[order] = got.view(held.dtype)', 'rows = got.view(held.dtype)',
+         'test_sharded_bank.py::test_parts_are_those_of_one_whole_bank'),
+    _top('sums of moved rows are not reduced',
+         'inter_image/running_means.py',
+         'dist.all_reduce(change)', 'pass',
+         'test_sharded_bank.py::test_what_all_have_is_equal_to_the_bit'),
+    _top('a checkpoint is whole without its rows',
+         'checkpoints/whole_checkpoint.py',
+         """\
+    return is_whole_file(path) and all(
+        is_whole_file(Path(rows)) for rows in _rows_beside(str(path)))
+""", """\
+    return is_whole_file(path)
+""", 'checkpoints/test_bank_shards.py::test_it_is_whole_with_all_its_files'),
+    _top('files of rows are read in another order',
+         'checkpoints/bank_shards.py',
+         'part[mine] = file[index[mine] // world]',
+         'part[mine] = file[index[mine] // world].flip(0)',
+         'checkpoints/test_bank_shards.py::test_any_slice_is_read'),
+    _top('a repair takes the largest of the small clusters',
+         'inter_image/label_updaters.py',
+         'torch.argsort(sizes[numbers], stable=True)',
+         'torch.argsort(-sizes[numbers], stable=True)',
+         'inter_image/test_label_updaters.py::'
+         'test_a_large_repair_is_spread_over_steps'),
     _top('a bank of no size refuses what it is to load',
-         'inter_image/clustered_bank.py',
-         "labels=given.get('features', self.features).shape[:1]",
-         'labels=self.features.shape[:1]',
+         'inter_image/bank_state.py',
+         "labels=given.get('features', bank.features).shape[:1]",
+         'labels=bank.features.shape[:1]',
          'hooks/test_resume.py::test_a_flexible_runner_resumes'),
     _top('entries without a file have pixels, or else',
          'datasets/fingerprint.py',

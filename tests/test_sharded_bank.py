@@ -182,6 +182,17 @@ def losses_of_trials(kind, fraction=0.25):
 
 
 # several processes
+def pairs_of(branch):
+    """Queries, what they were compared with, and what came out."""
+    bank, sampler = branch.bank, branch.sampler
+    query = F.normalize(torch.randn(5, FEAT_DIM), dim=1)
+    index = torch.arange(5)
+    draw = sampler.draw(index, bank.rows, bank.labels, bank.random.own(),
+                        bank.members)
+    return query, sampler.compare(query, index, bank.features, bank.labels,
+                                  draw)._asdict()
+
+
 def work(rank, world, folder):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
     torch.set_num_threads(1)
@@ -198,6 +209,7 @@ def work(rank, world, folder):
         # What others hold, asked for by each otherwise, and nothing.
         index = torch.randperm(NUM_IMAGES)[:10 * rank]
         result[dtype]['taken'] = (index, branch.bank.rows.take(index))
+        result[dtype]['pairs'] = pairs_of(branch)
         again = branch_of('ShardedMemoryBank', dtype=dtype)
         again.load_state_dict(branch.state_dict())
         assert torch.equal(again.bank.features, branch.bank.features)
@@ -265,6 +277,29 @@ def test_what_all_have_is_equal_to_the_bit(processes, dtype):
     sums.index_add_(0, first['labels'], whole)
     assert torch.equal(first['sums'], sums)
     assert torch.equal(first['sizes'], torch.bincount(first['labels']))
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+def test_pairs_are_the_images_that_were_compared(processes, dtype):
+    """Without this, a row that a process holds could count as another's: as
+    one of the query's own cluster, say."""
+    results = [result[dtype] for result in processes]
+    whole = joined([result['features'] for result in results]).float()
+    for rank, result in enumerate(results):
+        query, pairs = result['pairs']
+        labels = result['labels']
+        torch.testing.assert_close(
+            pairs['positive_similarity'],
+            (query * whole[pairs['positive']]).sum(1))
+        assert torch.equal(labels[pairs['positive']], labels[:5])
+        negatives, valid = pairs['negatives'], pairs['valid']
+        assert valid.any()
+        assert (negatives % len(results) == rank).all()
+        torch.testing.assert_close(
+            pairs['negative_similarity'][valid],
+            (query.unsqueeze(1) * whole[negatives]).sum(2)[valid])
+        same = labels[negatives] == labels[:5].unsqueeze(1)
+        assert torch.equal(same, ~valid)
 
 
 def test_the_loss_is_distributed_as_with_the_whole_bank(processes):
