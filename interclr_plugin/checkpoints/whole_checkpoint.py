@@ -17,9 +17,9 @@ from . import bank_shards, reading
 # What PreemptionHook writes.
 PREEMPTED = 'preempted.pth'
 _NOT_WHOLE = (
-    '{} is not a whole checkpoint: it, or a file of rows that it has beside '
-    'it, is missing, was cut off while it was written, was damaged later, or '
-    'is another kind of file. Name another one: load_from=...')
+    '{} is not a whole checkpoint: it is missing, was cut off while it was '
+    'written, was damaged later, or is another kind of file; or a file of '
+    'rows that belongs beside it is. Name another one: load_from=...')
 
 
 def require_whole_checkpoint(runner: Runner) -> None:
