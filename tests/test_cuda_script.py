@@ -1,4 +1,4 @@
-"""``benchmarks/cuda.sh``, tried on the CPU: a lent GPU has no time for that."""
+"""``benchmarks/cuda.sh``, tried on the CPU: a lent GPU is too dear for it."""
 import json
 import os
 import subprocess
