@@ -4,6 +4,7 @@
 STACK ?= modern
 PYTHON ?=
 PYTEST_ARGS ?=
+WHEELS ?=
 EPOCHS ?=
 
 ifeq ($(filter $(STACK),modern classic onedl),)
@@ -24,6 +25,7 @@ help:
 	@echo 'make lint    check the style'
 	@echo 'make docs    build the pages of docs/ into site/'
 	@echo 'make setup   only make the environment, $(VENV), which all of these do'
+	@echo 'make wheelhouse WHEELS=folder    fetch what make setup WHEELS=folder installs without a network'
 	@echo 'make clean   remove the environments, the results and the caches'
 
 demo: setup
@@ -53,7 +55,21 @@ $(READY): $(INPUTS) $(shell \
 	test -e $(READY) && $(BIN)/python -c '' 2> /dev/null && \
 	{ test -z '$(PYTHON)' || test "$$(cat $(READY))" = '$(PYTHON)'; } \
 	|| echo anew)
-	@PYTHON='$(PYTHON)' requirements/setup.sh $(STACK) $(VENV)
+	@PYTHON='$(PYTHON)' WHEELS='$(WHEELS)' requirements/setup.sh $(STACK) $(VENV)
+
+# For machines without a network that have PyTorch, whose wheels are left out:
+# the same system, and a Python of the same version as PYTHON here. torchvision
+# fits one release of PyTorch: TORCHVISION=0.24.1 for 2.9.1, and so on.
+TORCHVISION ?= $(shell sed -n 's/^torchvision==//p' requirements/common.txt)
+wheelhouse:
+	@test -n '$(WHEELS)' || { echo 'error: name the folder: make wheelhouse WHEELS=folder' >&2; exit 1; }
+	@mkdir -p '$(WHEELS)'
+	@for file in common $(STACK); do \
+	    sed '/^torch/d' requirements/$$file.txt > '$(WHEELS)'/$$file.txt; done
+	@$(or $(PYTHON),python3) -m pip wheel --quiet --no-deps \
+	    --wheel-dir '$(WHEELS)' -r '$(WHEELS)/$(STACK).txt' \
+	    torchvision==$(TORCHVISION)
+	@du -sh '$(WHEELS)'
 
 anew:
 
@@ -62,4 +78,4 @@ clean:
 	    .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint docs setup clean anew
+.PHONY: help demo test lint docs setup wheelhouse clean anew

@@ -23,6 +23,8 @@ from branch_sides import FEAT_DIM, build, make_batches, with_small_clusters
 from matplotlib.figure import Figure
 
 SIZES = {
+    # To try a command.
+    'XS': dict(images=3000, clusters=30, negatives=64, pool=300, batch=8),
     'S': dict(images=50000, clusters=500, negatives=1024, pool=5000, batch=64),
     'M': dict(
         images=200000, clusters=2000, negatives=4096, pool=20000, batch=32),
@@ -271,6 +273,7 @@ def main():
     print(table(result))
     if options.device != 'cpu':
         peak = torch.cuda.max_memory_allocated() / 1e6
+        result['gpu_megabytes'] = peak
         print(f'peak memory of the GPU: {peak:.0f} MB, bank included')
     if options.out:
         with open(options.out, 'w') as file:

@@ -7,8 +7,10 @@ faiss for its products where that is installed; ``--engine torch`` does
 without.
 """
 import argparse
+import json
 import statistics
 import time
+from pathlib import Path
 
 import faiss
 import torch
@@ -58,6 +60,7 @@ def main():
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument(
         '--engine', choices=('faiss', 'torch'), default='faiss')
+    parser.add_argument('--out', help='write this JSON')
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     faiss.omp_set_num_threads(options.threads)
@@ -81,6 +84,11 @@ def main():
           f'({options.engine}) {middle[ours]:.1f} s, faiss '
           f'{middle[theirs]:.1f} s, ratio {middle[ours] / middle[theirs]:.3f};'
           f' objective ours / faiss {mean[ours] / mean[theirs]:.4f}')
+    if options.out:
+        Path(options.out).write_text(json.dumps(dict(
+            size=options.size, device=options.device, engine=options.engine,
+            seconds=dict(ours=middle[ours], faiss=middle[theirs]),
+            objective_ratio=mean[ours] / mean[theirs]), indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ a user can see.
 """  # noqa: E501
 import argparse
 import copy
+import json
 import logging
 import statistics
 import time
@@ -67,6 +68,15 @@ def now(device):
     return time.perf_counter()
 
 
+def allocated(device, peak=False):
+    """Megabytes of tensors on the GPU."""
+    if device == 'cpu':
+        return 0.
+    kind = torch.cuda.max_memory_allocated if peak else \
+        torch.cuda.memory_allocated
+    return kind() / 1e6
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--config', required=True, help='below configs/')
@@ -76,35 +86,52 @@ def main():
     parser.add_argument('--batch-size', type=int, help='none: as configured')
     parser.add_argument('--pixels', type=int, default=32)
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--amp', action='store_true')
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision, on CUDA')
+    parser.add_argument('--out', help='write this JSON')
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable(logging.INFO)  # how each weight was initialised
     config = Config.fromfile(CONFIGS / options.config)
     init_default_scope(config.default_scope)
     size = options.batch_size or config.train_dataloader.batch_size
-    if options.amp:
+    # mmengine's mixed precision refuses a CPU.
+    if options.amp and options.device != 'cpu':
         config.optim_wrapper.type = 'AmpOptimWrapper'
     sides = {
         name: build(config, name == 'InterCLR', options.images, options.device)
         for name in (config.model.algorithm, 'InterCLR')
     }
     seconds = {name: [] for name in sides}
+    memory = {name: 0. for name in sides}
     for number in range(options.repeats + 2):
         batch = batch_of(config, options.images, size, options.pixels)
         for name in list(sides)[::1 if number % 2 else -1]:
             model, wrapper = sides[name]
+            if options.device != 'cpu':
+                torch.cuda.reset_peak_memory_stats()
+            before = allocated(options.device)
             start = now(options.device)
             model.train_step(copy.copy(batch), wrapper)
             if name == 'InterCLR':
                 model.inter_image.after_step()
             if number >= 2:
                 seconds[name].append(now(options.device) - start)
+            memory[name] = max(memory[name], allocated(
+                options.device, peak=True) - before)
     plain, ours = (statistics.median(each) for each in seconds.values())
     ratio = statistics.median(
         b / a for a, b in zip(*seconds.values()))
     print(f'| {options.config} | {options.images:,} images, batch {size} | '
           f'{1000 * plain:.0f} ms | {1000 * ours:.0f} ms | {ratio:.3f} |')
+    if options.out:
+        Path(options.out).write_text(json.dumps(dict(
+            config=options.config, device=options.device, batch=size,
+            images=options.images, pixels=options.pixels, amp=options.amp,
+            torch=torch.__version__, milliseconds=dict(
+                stock=1000 * plain, InterCLR=1000 * ours),
+            ratio=ratio, step_megabytes=memory), indent=2) + '\n')
+
 
 
 if __name__ == '__main__':

@@ -1,10 +1,12 @@
 """What a hook or a monitor takes from a Runner, and what it gives to it."""
-from typing import Dict
+from contextlib import nullcontext
+from typing import ContextManager, Dict, List
 
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from .algorithms.inter_clr import InterCLRMixin
 
@@ -30,6 +32,40 @@ def unwrap(runner: Runner, hook: str = 'MemoryBankHook') -> InterCLRMixin:
             "model=dict(type='InterCLR', ...). Change model.type or remove "
             'the hook from custom_hooks.')
     return model
+
+
+def whole_weights(runner: Runner) -> ContextManager:
+    """Give weights that are sharded between processes whole, to be read.
+
+    Args:
+        runner (Runner): Of the training.
+
+    Returns:
+        ContextManager: In which parts of the model can be called alone.
+    """
+    if isinstance(runner.model, FullyShardedDataParallel):
+        return FullyShardedDataParallel.summon_full_params(
+            runner.model, writeback=False)
+    return nullcontext()
+
+
+def weight_names(runner: Runner) -> List[str]:
+    """List what a checkpoint of the model has to have.
+
+    Args:
+        runner (Runner): Whose model.
+
+    Returns:
+        list[str]: Names, without those that a wrapper adds. Of sharded
+        weights without buffers: their state is each process's part.
+    """
+    if isinstance(runner.model, FullyShardedDataParallel):
+        names = [name for name, _ in runner.model.named_parameters()]
+    else:
+        names = list(unwrap(runner).state_dict())
+    for added in ('_fsdp_wrapped_module.', '_checkpoint_wrapped_module.'):
+        names = [name.replace(added, '') for name in names]
+    return names
 
 
 def steps_per_pass(runner: Runner) -> int:

@@ -2,6 +2,8 @@
 # Makes the environment of one set of versions, or brings it up to date:
 #   requirements/setup.sh STACK FOLDER
 # PYTHON names the interpreter; without it the first that fits is taken.
+# WHEELS names a folder that `make wheelhouse` filled: no network is asked, and
+# PyTorch is the interpreter's own.
 set -eu
 stack=$1
 folder=$2
@@ -81,12 +83,30 @@ else
 fi
 rm -f "$folder/.ready"
 : > "$log"
+python_of_torch() {
+    "$1" -c 'import os, torch; print(os.path.dirname(torch.__path__[0]))' \
+        > "$("$folder/bin/python" -c \
+            'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
+}
 pip() {
     "$folder/bin/python" -m pip --disable-pip-version-check "$@"
 }
-step 'installing the packages' pip install --no-deps \
-    -r "requirements/$stack.txt"
-step 'installing what PyTorch asks for' pip install torch torchvision
+if [ -z "${WHEELS:-}" ]; then
+    step 'installing the packages' pip install --no-deps \
+        -r "requirements/$stack.txt"
+    step 'installing what PyTorch asks for' pip install torch torchvision
+else
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS="$WHEELS"
+    # Behind the folder's own packages, wherever the interpreter has PyTorch;
+    # a virtual environment of a virtual environment would not see that one's.
+    step 'finding PyTorch' python_of_torch "${PYTHON:-$python}"
+    for file in common "$stack"; do
+        sed '/^torch/d' "requirements/$file.txt" > "$folder/$file.txt"
+    done
+    step 'installing the packages' pip install --no-deps -r "$folder/$stack.txt"
+    "$folder/bin/python" -c 'import torchvision' 2> /dev/null ||
+        step 'installing torchvision' pip install --no-deps torchvision
+fi
 step 'installing interclr_plugin' pip install --no-deps --no-build-isolation \
     -e .
 # mim 0.3.9 looks for a package beside its metadata, where an editable install

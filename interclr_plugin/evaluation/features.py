@@ -46,12 +46,13 @@ def extract_features(model: nn.Module,
     try:
         features = extract(
             dataset,
-            model.to(device or home),
+            model if device is None else model.to(device),
             forward,
             batch_size=batch_size,
             num_workers=num_workers).cpu()  # (n, D)
     finally:
-        model.to(home)
+        if device is not None:
+            model.to(home)
     require_finite(features)
     return features.numpy()
 

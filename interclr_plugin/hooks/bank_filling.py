@@ -8,6 +8,7 @@ from torch import nn
 
 from ..datasets.centre_view import centre_view, to_model_inputs
 from ..datasets.extraction import extract_batches
+from ..runner import whole_weights
 from .log_line import clusters_in_words
 
 
@@ -26,15 +27,16 @@ def fill(model: nn.Module, runner: Runner,
         f'Filling the memory bank with {branch.num_images} images.')
     # Each batch goes straight to its rows: features of all images beside the
     # bank would take as much memory again, and more in float32.
-    for rows, features in extract_batches(
-            centre_view(runner.train_dataloader.dataset, transforms),
-            model,
-            lambda batch: model.project(to_model_inputs(model, batch)),
-            batch_size=batch_size,
-            num_workers=runner.train_dataloader.num_workers,
-            items=branch.bank.rows.part,
-            progress=_Progress(branch.num_images)):
-        branch.fill(features, rows)
+    with whole_weights(runner):
+        for rows, features in extract_batches(
+                centre_view(runner.train_dataloader.dataset, transforms),
+                model,
+                lambda batch: model.project(to_model_inputs(model, batch)),
+                batch_size=batch_size,
+                num_workers=runner.train_dataloader.num_workers,
+                items=branch.bank.rows.part,
+                progress=_Progress(branch.num_images)):
+            branch.fill(features, rows)
     branch.bank.rows.share()
 
 

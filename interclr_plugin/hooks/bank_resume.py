@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from ..checkpoints.branch_names import is_state, is_stock, rename_1_0
 from ..datasets.fingerprint import KEY
 from ..inter_image import InterImageBranch
-from ..runner import unwrap
+from ..runner import weight_names
 
 
 def require_all_weights(runner: Runner, checkpoint: dict) -> None:
@@ -30,7 +30,7 @@ def require_all_weights(runner: Runner, checkpoint: dict) -> None:
     rename_1_0(found)
     with_bank = KEY in checkpoint.get('meta', {})
     missing = [
-        name for name in unwrap(runner).state_dict() if name not in found
+        name for name in weight_names(runner) if name not in found
         # Batch norm of old checkpoints counts nothing.
         and not name.endswith('num_batches_tracked') and
         (with_bank or is_stock(name))

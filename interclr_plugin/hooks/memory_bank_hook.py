@@ -20,7 +20,13 @@ from ..datasets.positions import innermost_dataset
 from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
 from ..settings import written_in
-from . import bank_filling, bank_resume, first_look, log_line
+from . import (
+    bank_filling,
+    bank_resume,
+    first_look,
+    large_models,
+    log_line,
+)
 from . import sharded_checkpoint as shards
 from .ranks_agree import require_agreement
 
@@ -124,6 +130,9 @@ class MemoryBankHook(Hook):
         """Size and fill the bank, unless a checkpoint restored it."""
         model = unwrap(runner)
         branch, loader = model.inter_image, runner.train_dataloader
+        large_models.require_possible(
+            runner, model, self.warmup_epochs > 0
+            or self.first_clustering == 'bank')
         num_images = len(innermost_dataset(loader.dataset))
         if self.check_images:
             before, self._list = self._list, list_print(loader.dataset)

@@ -15,6 +15,7 @@ from ..evaluation.benchmark import test_set, true_labels
 from ..evaluation.features import extract_features
 from ..evaluation.probes import knn_accuracy
 from ..inter_image import InterImageBranch
+from ..runner import whole_weights
 from ..settings import written_in
 from .monitor import Monitor
 
@@ -104,13 +105,14 @@ class OnlineKNNHook(Monitor):
     def measure(self, runner: Runner, model: nn.Module,
                 branch: InterImageBranch) -> Dict[str, float]:
         samples = []
-        for view, labels in self._sets:
-            features = extract_features(
-                model,
-                view,
-                batch_size=self.batch_size,
-                num_workers=runner.train_dataloader.num_workers)
-            samples += [features, labels]
+        with whole_weights(runner):
+            for view, labels in self._sets:
+                features = extract_features(
+                    model,
+                    view,
+                    batch_size=self.batch_size,
+                    num_workers=runner.train_dataloader.num_workers)
+                samples += [features, labels]
         # All processes have all features; one of them compares.
         score = torch.zeros((), dtype=torch.float64)
         if dist.is_main_process():

@@ -26,6 +26,7 @@ _WAITING = (
     ('mmselfsup.models.utils.data_preprocessor',
      mmselfsup.mend_feature_extraction),
     ('mmengine.runner.runner', mmengine.mend_inherited_collate),
+    ('mmengine._strategy.fsdp', mmengine.mend_sharded_resume),
 )
 
 

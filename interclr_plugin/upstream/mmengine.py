@@ -136,6 +136,25 @@ def mend_inherited_collate(module):
     module.Runner.build_dataloader = staticmethod(build_dataloader)
 
 
+def mend_sharded_resume(module):
+    """Let a run with ``FSDPStrategy`` resume.
+
+    mmengine 0.10.7 hands torch its arguments in the order that they had
+    before torch 2.1 (no thread is known).
+    """
+    sharded = module.FullyShardedDataParallel
+
+    def load_optim_state_dict(self, state_dict):
+        wrapper = self.optim_wrapper
+        wrapper.load_state_dict(
+            sharded.optim_state_dict_to_load(
+                model=self.model,
+                optim=wrapper.optimizer,
+                optim_state_dict=state_dict))
+
+    module.FSDPStrategy.load_optim_state_dict = load_optim_state_dict
+
+
 def refuse_pickles(module):
     """Let no file that torch refuses be loaded after all.
 
