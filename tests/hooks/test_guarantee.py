@@ -1,14 +1,12 @@
 """Whether a run says at its start that a resume will be exact, and if not,
 why; and whether its processes do the same thing."""
 import logging
-import os
 
+import gloo
 import pytest
 import torch
-import torch.distributed as torch_dist
 from libraries import FIRST
 from small_run import runner_of, small_config
-from torch import multiprocessing
 
 from interclr_plugin.hooks import PreemptionHook
 from interclr_plugin.hooks.guarantee import guarantee
@@ -108,21 +106,10 @@ DIFFERENT = {
 
 
 def differ(rank, folder):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    torch_dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=2)
     said = []
     for name, change in [(None, None), *DIFFERENT.items()]:
         config = small_config(FIRST, folder / str(name))
-        config.launcher = 'pytorch'
-        config.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            device_ids=None)
+        gloo.train_together(config)
         config.default_hooks.checkpoint = None
         # A machine's own folder is no difference.
         config.work_dir += str(rank)
@@ -136,16 +123,13 @@ def differ(rank, folder):
             said.append(str(error))
             assert runner.iter == 0
     (folder / f'{rank}.txt').write_text('\n'.join(said))
-    torch_dist.barrier()
-    # With torch 2.1 the process group's destructor can hang.
-    os._exit(0)
 
 
 @pytest.mark.slow
 def test_processes_that_differ_stop_before_the_first_step(tmp_path):
     """Without it a process with another order of images would train the rows
     of other images, and end with code 0."""
-    multiprocessing.spawn(differ, (tmp_path, ), nprocs=2)
+    gloo.spawn(differ, 2, tmp_path)
     first, second = (
         (tmp_path / f'{rank}.txt').read_text().splitlines()
         for rank in range(2))
