@@ -1,22 +1,12 @@
-"""Which settings a component takes, and what is said of any other."""
+"""Which settings and values a component takes, and what is said of others."""
 import difflib
 import functools
 import inspect
 import re
+import typing
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    List,
-    Optional,
-    Tuple,
-    Union,
-    get_args,
-    get_origin,
-)
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 # What an annotation asks for: a test of the value, and its words.
 _KINDS = {
@@ -124,6 +114,43 @@ def require_all(target: Callable, given: Iterable[str], line: str) -> None:
             f'{line.format(wanted)}.')
 
 
+def check_least(name: str, value: Optional[float], least: float,
+                line: str) -> None:
+    """Refuse a number that is too small, or NaN; None passes.
+
+    Args:
+        name (str): Of the setting.
+        value (float, optional): Given for it.
+        least (float): The least that is allowed.
+        line (str): As for :func:`written_in`.
+
+    Raises:
+        ValueError: Names the value, the least, and the line to change.
+    """
+    if value is not None and not value >= least:
+        raise ValueError(f'{name}={value} must be at least {least}. Change '
+                         f'{line.format(f"{name}=...")}.')
+
+
+def check_known(name: str, value: str, known: Iterable[str],
+                line: str) -> None:
+    """Refuse a word that is none of those known.
+
+    Args:
+        name (str): Of the setting.
+        value (str): Given for it.
+        known (Iterable[str]): What is allowed.
+        line (str): As for :func:`written_in`.
+
+    Raises:
+        ValueError: Names the value, those allowed, and the line to change.
+    """
+    if value not in known:
+        raise ValueError(f'{name}={value!r} is unknown; allowed: '
+                         f'{", ".join(map(repr, known))}. Change '
+                         f'{line.format(f"{name}=...")}.')
+
+
 def nearest(name: str, allowed: Iterable[str]) -> Optional[str]:
     """Find the name that was probably meant.
 
@@ -183,8 +210,8 @@ def _require_kind(parameter: inspect.Parameter, value: Any,
 
 def _alternatives(annotation: Any) -> Tuple[type, ...]:
     """The kinds that are allowed; none where a value cannot be judged."""
-    kinds = get_args(annotation) if get_origin(annotation) is Union else (
-        annotation, )
+    several = typing.get_origin(annotation) is Union
+    kinds = typing.get_args(annotation) if several else (annotation, )
     judged = all(kind in _KINDS or kind is type(None) for kind in kinds)
     return tuple(kinds) if judged else ()
 

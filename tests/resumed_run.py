@@ -3,10 +3,11 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
+import gloo
 import torch
-import torch.distributed as torch_dist
 from libraries import INSTALLED
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
@@ -23,7 +24,8 @@ PROCESSES.set_forkserver_preload(['resumed_run', *INSTALLED])
 class Stop(Hook):
     """End this process at a step, as the kernel or a user would.
 
-    With the name of a signal the last process and its loaders get that.
+    With the name of a signal the last process and its loaders get that; with
+    a number the last process is killed so many seconds later.
     """
     priority = 'VERY_LOW'
 
@@ -32,6 +34,13 @@ class Stop(Hook):
 
     def before_train_iter(self, runner, *args, **kwargs):
         if runner.iter == self.step:
+            if isinstance(self.kind, float):
+                if get_rank() == get_world_size() - 1:
+                    killer = threading.Timer(self.kind, os.kill,
+                                             (os.getpid(), signal.SIGKILL))
+                    killer.daemon = True
+                    killer.start()
+                return
             if self.kind == 'kill':
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.kind.startswith('SIG'):
@@ -48,24 +57,15 @@ class Stop(Hook):
 
 def train(config, rank, world, stop, store):
     torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world))
     if world > 1:
-        torch_dist.init_process_group(
-            'gloo', init_method=f'file://{store}', rank=rank, world_size=world)
-        config.launcher = 'pytorch'
-        config.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            device_ids=None,
-            find_unused_parameters=True)
+        gloo.join(rank, world, store)
+        gloo.train_together(config, find_unused_parameters=True)
     runner = runner_of(config)
     if stop:
         runner.register_hook(Stop(*stop), priority='VERY_LOW')
     runner.train()
     if world > 1:
-        torch_dist.barrier()
-    # With torch 2.1 the process group's destructor can hang.
+        gloo.leave()
     os._exit(0)
 
 

@@ -4,8 +4,8 @@ Two real processes over gloo run the branch on their own batches; the same
 is then computed in this process with the batches joined.
 """
 import math
-import os
 
+import gloo
 import pytest
 import torch
 import torch.distributed
@@ -183,29 +183,19 @@ def unequal(rank=None):
 
 
 def work(rank, folder):
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=WORLD)
     mine = slice(rank * BATCH, (rank + 1) * BATCH)
     result = {momentum: run(momentum, mine, 1) for momentum in MOMENTA}
     result['lost'] = lost_loss(rank)
     result['unequal'] = unequal(rank)
     result['gathered'] = gather_rows(torch.full((2, 3), float(rank)))
     torch.save(result, f'{folder}/{rank}.pt')
-    # Not destroy_process_group(), nor a normal exit: gloo's destructor waits
-    # for its threads with Python's lock held, and in torch 2.1 one of them
-    # may need this lock to free the tensors of the last collective.
-    os._exit(0)
 
 
 @pytest.fixture(scope='module')
 def both_processes(tmp_path_factory):
     """What each of the two processes computed."""
     folder = tmp_path_factory.mktemp('gloo')
-    torch.multiprocessing.spawn(work, (str(folder), ), nprocs=WORLD)
+    gloo.spawn(work, WORLD, str(folder))
     return [torch.load(folder / f'{rank}.pt') for rank in range(WORLD)]
 
 

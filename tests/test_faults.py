@@ -182,16 +182,13 @@ def test_another_number_of_processes(scope, tmp_path):
 DYING = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-import torch, torch.distributed as dist
+import gloo, torch.distributed as dist
 from small_run import runner_of
 from resumed_run import Stop
 from test_faults import make
 dist.init_process_group('gloo')
 config = make({scope!r}, {folder!r})
-config.launcher = 'pytorch'
-config.model_wrapper_cfg = dict(
-    type='MMDistributedDataParallel', broadcast_buffers=False,
-    device_ids=None)
+gloo.train_together(config)
 runner = runner_of(config)
 if dist.get_rank() == 1:
     runner.register_hook(Stop(4, 'kill'))

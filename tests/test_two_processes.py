@@ -1,13 +1,10 @@
 """Real runs over two gloo processes: what is replicated stays equal."""
-import os
-from datetime import timedelta
-
+import gloo
 import pytest
 import torch
 import torch.distributed as torch_dist
 from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS, HOOKS
-from torch import multiprocessing
 from torch.utils.data import Sampler
 
 STEPS = 20
@@ -43,22 +40,7 @@ class Repeating(Sampler):
 ONLINE = dict(type='OnlineKMeans', min_cluster_size=8, centroid_interval=3)
 
 
-def run(rank, scope, folder, hooks, sampler, labels, changes, port):
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='localhost',
-        MASTER_PORT=port)
-    torch.set_num_threads(1)
-    # mmengine's launcher wants CUDA: start gloo before the Runner is built.
-    torch_dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=2,
-        # A process that waits for the other in vain shall fail its test.
-        timeout=timedelta(minutes=2))
+def run(rank, scope, folder, hooks, sampler, labels, changes):
     from small_run import ALGORITHMS, runner_of, small, small_config
     changes = dict(changes)
     algorithm = changes.pop('algorithm', None)
@@ -68,11 +50,7 @@ def run(rank, scope, folder, hooks, sampler, labels, changes, port):
         # torch has SyncBN for GPUs alone.
         config.model.neck.norm_cfg = dict(type='BN1d')
         config.model.head.predictor.norm_cfg = dict(type='BN1d')
-    config.launcher = 'pytorch'
-    config.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel',
-        broadcast_buffers=False,
-        device_ids=None)
+    gloo.train_together(config)
     config.train_dataloader.sampler = sampler
     config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=STEPS)
     config.param_scheduler = None
@@ -87,9 +65,6 @@ def run(rank, scope, folder, hooks, sampler, labels, changes, port):
         with open(f'{folder}/rank{rank}.txt', 'w') as file:
             file.write(str(error))
     torch.save(runner.model.module.state_dict(), f'{folder}/rank{rank}.pth')
-    torch_dist.barrier()
-    # With torch 2.1 the process group's destructor can hang.
-    os._exit(0)
 
 
 def run_two(scope,
@@ -99,11 +74,8 @@ def run_two(scope,
             labels=ONLINE,
             changes=None):
     sampler = sampler or dict(type='Repeating')
-    port = str(20000 + os.getpid() % 20000)
-    multiprocessing.spawn(
-        run, (scope, str(folder), list(hooks), sampler, labels, changes or
-              {}, port),
-        nprocs=2)
+    gloo.spawn(run, 2, scope, str(folder), list(hooks), sampler, labels,
+               changes or {})
     return [
         torch.load(folder / f'rank{rank}.pth', weights_only=True)
         for rank in range(2)

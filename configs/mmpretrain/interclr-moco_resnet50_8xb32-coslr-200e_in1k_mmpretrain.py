@@ -14,4 +14,5 @@ model = dict(
 custom_hooks = [
     dict(type='MemoryBankHook'),
     dict(type='ExactResumeHook'),
+    dict(type='PreemptionHook'),
 ]

@@ -16,4 +16,5 @@ custom_hooks = [
     *_base_.custom_hooks,
     dict(type='MemoryBankHook'),
     dict(type='ExactResumeHook'),
+    dict(type='PreemptionHook'),
 ]

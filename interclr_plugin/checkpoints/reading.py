@@ -127,7 +127,7 @@ def read(path: str) -> Any:
             __name__=__name__, Unpickler=_TensorUnpickler, load=_load_pickle)
         return torch.load(path, pickle_module=reader, **mapped)
     try:
-        # upstream/mmengine.py has declared the classes that mmengine stores.
+        # upstream/ has declared the classes that mmengine stores.
         return torch.load(path, weights_only=True, **mapped)
     except pickle.UnpicklingError as error:
         raise ValueError(

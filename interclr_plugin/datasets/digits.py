@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from ..arguments import check_known
+from ..settings import check_known
 
 # Where each split lies in load_digits(), whose order is fixed.
 SPLITS = dict(train=slice(0, 1500), test=slice(1500, 1797))

@@ -24,14 +24,22 @@ def guarantee(runner: Runner) -> str:
 
 
 def _reasons(runner: Runner) -> List[str]:
-    saved, found = 1, not_resumable(runner.train_dataloader)
+    found = not_resumable(runner.train_dataloader)
+    saved, within = 1, False
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
-            saved = hook.interval
+            saved, within = hook.interval, within or not hook.by_epoch
+        within = within or type(hook).__name__ == 'PreemptionHook'
     # SwAV's queue is a file beside the checkpoints.
     for hook in runner.hooks:
-        if type(hook).__name__ == 'SwAVHook' and hook.queue_length and \
-                saved % hook.interval:
+        if type(hook).__name__ != 'SwAVHook' or not hook.queue_length:
+            continue
+        if within:
+            found.append(
+                'a SwAV queue, which is saved at the end of an epoch: from a '
+                'checkpoint within one (preempted.pth, '
+                'CheckpointHook(by_epoch=False)) its keys are older')
+        elif saved % hook.interval:
             found.append(
                 f'a SwAV queue that is saved every {hook.interval} epochs and '
                 f"a checkpoint every {saved} (dict(type='SwAVHook', "

@@ -6,7 +6,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..arguments import check_known, check_least
 from ..checkpoints.branch_names import is_state
 from ..checkpoints.whole_checkpoint import require_whole_checkpoint
 from ..datasets.fingerprint import (
@@ -19,7 +18,7 @@ from ..datasets.fingerprint import (
 from ..datasets.positions import innermost_dataset
 from ..datasets.sample_index import turn_on_sample_index
 from ..runner import log_scalars, steps_per_pass, unwrap
-from ..settings import written_in
+from ..settings import check_known, check_least, written_in
 from . import (
     bank_filling,
     bank_resume,

@@ -10,8 +10,8 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..arguments import check_least
 from ..checkpoints.whole_checkpoint import PREEMPTED
+from ..settings import check_least
 from .exact_resume_hook import ExactResumeHook
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -6,9 +6,8 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..arguments import check_least
 from ..distributed import first_occurrence, gather_rows
-from ..settings import written_in
+from ..settings import check_least, written_in
 from .contrast import contrast
 from .faults import Faults
 

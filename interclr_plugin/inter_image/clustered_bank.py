@@ -6,9 +6,8 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..arguments import check_known
 from ..distributed import is_first_occurrence
-from ..settings import written_in
+from ..settings import check_known, written_in
 from . import bank_state
 from .members import Members
 from .random_stream import RandomStream

@@ -5,8 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from ..arguments import check_least
-from ..settings import written_in
+from ..settings import check_least, written_in
 from . import kmeans
 from .clustered_bank import ClusteredBank
 from .pseudo_labels import PLACE, PseudoLabels

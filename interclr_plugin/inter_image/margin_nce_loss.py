@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..arguments import check_known
-from ..settings import written_in
+from ..settings import check_known, written_in
 
 
 def arc_margin(similarity: Tensor, margin: float) -> Tensor:

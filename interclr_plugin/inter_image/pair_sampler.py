@@ -5,8 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..arguments import check_known
-from ..settings import written_in
+from ..settings import check_known, written_in
 from .members import Members
 from .pairs import Draw, Pairs
 from .random_stream import draw_subset

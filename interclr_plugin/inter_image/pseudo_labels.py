@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_known, check_least
+from ..settings import check_known, check_least
 from . import kmeans
 from .clustered_bank import ClusteredBank
 

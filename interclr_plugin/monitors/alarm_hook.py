@@ -8,9 +8,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..algorithms.inter_clr import InterCLRMixin
-from ..arguments import check_least
 from ..runner import steps_per_pass, unwrap
-from ..settings import written_in
+from ..settings import check_least, written_in
 from . import alarms
 from .representation_monitor import RepresentationMonitor
 

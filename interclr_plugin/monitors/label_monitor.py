@@ -7,12 +7,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..arguments import check_least
 from ..datasets.positions import innermost_dataset
 from ..evaluation.benchmark import true_labels
 from ..evaluation.probes import INSTALL
 from ..inter_image import InterImageBranch
-from ..settings import written_in
+from ..settings import check_least, written_in
 from .measures import purity, true_positives
 from .monitor import Monitor
 

@@ -7,9 +7,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from ..arguments import check_least
 from ..inter_image import InterImageBranch
 from ..runner import log_scalars, steps_per_pass, unwrap
+from ..settings import check_least
 
 
 class Monitor(Hook):

@@ -9,7 +9,6 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor, nn
 
-from ..arguments import check_least
 from ..datasets import centre_view
 from ..inter_image import InterImageBranch
 from ..results.bank import Bank, similarity_to_centroid
@@ -17,6 +16,7 @@ from ..results.cluster_table import ranks
 from ..results.members import choose_clusters
 from ..results.pictures import pixels, reads_bgr
 from ..results.training_set import view_transforms
+from ..settings import check_least
 from .monitor import Monitor
 
 # Pixels between pictures.

@@ -9,14 +9,13 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset, Subset
 
-from ..arguments import check_least
 from ..datasets import centre_view
 from ..evaluation.benchmark import test_set, true_labels
 from ..evaluation.features import extract_features
 from ..evaluation.probes import knn_accuracy
 from ..inter_image import InterImageBranch
 from ..runner import whole_weights
-from ..settings import written_in
+from ..settings import check_least, written_in
 from .monitor import Monitor
 
 

@@ -9,9 +9,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..arguments import check_least
 from ..inter_image import InterImageBranch
-from ..settings import written_in
+from ..settings import check_least, written_in
 from .measures import alignment, effective_rank, uniformity
 from .monitor import Monitor
 

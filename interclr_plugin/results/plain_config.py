@@ -10,7 +10,8 @@ from mmengine.utils import get_object_from_string, import_modules_from_strings
 # What may be imported because a configuration names it.
 PACKAGES = ('interclr_plugin', 'mmcls', 'mmcv', 'mmdet', 'mmengine',
             'mmpretrain', 'mmseg', 'mmselfsup', 'torch', 'torchvision')
-_PICKLES = ('.pkl', '.pickle')
+# Data whose loader runs what it holds: pickles, and YAML as mmengine reads it.
+_RUN = ('.pkl', '.pickle', '.yaml', '.yml')
 
 
 def read_plain_config(path: str) -> Config:
@@ -80,9 +81,9 @@ def _check(values: dict) -> None:
         if key == 'type' and '.' in value and not _is_known(value):
             raise ValueError(f'type={value!r} is no class of '
                              f'{", ".join(PACKAGES)}')
-        # mmengine loads these as pickles.
-        if key.startswith('ann') and value.endswith(_PICKLES):
-            raise ValueError(f'{key}={value!r} is a pickle')
+        # RefCOCO's split_file is a pickle of any name.
+        if value.endswith(_RUN) or key == 'split_file':
+            raise ValueError(f'{key}={value!r} is a pickle or YAML')
 
 
 def _is_known(name: str) -> bool:

@@ -5,16 +5,16 @@ defect, names its upstream thread where there is one, and changes nothing on
 an installation that is right. What changes a module waits until somebody
 imports that: no library is imported that is not in use.
 """
-from . import mmcv, mmengine, mmselfsup
+from . import mmcv, mmengine, mmengine_weights, mmselfsup
 from .after_import import after_import
 
-__all__ = ['mend', 'mmcv', 'mmengine', 'mmselfsup']
+__all__ = ['mend', 'mmcv', 'mmengine', 'mmengine_weights', 'mmselfsup']
 
 # What changes which module.
 _WAITING = (
     ('mmengine.config.config', mmengine.find_own_configs),
     ('mmselfsup.registry', mmselfsup.mend_locations),
-    ('mmengine.runner.checkpoint', mmengine.refuse_pickles),
+    ('mmengine.runner.checkpoint', mmengine_weights.refuse_pickles),
     ('mmengine.fileio.backends.local_backend', mmengine.write_whole_files),
     ('mmengine.utils.dl_utils.misc', mmengine.mend_find_loader),
     ('mmcv.utils.ext_loader', mmengine.mend_find_loader),
@@ -32,6 +32,6 @@ _WAITING = (
 
 def mend() -> None:
     """Apply every mend."""
-    mmengine.allow_resume()
+    mmengine_weights.allow_resume()
     for name, action in _WAITING:
         after_import(name, action)

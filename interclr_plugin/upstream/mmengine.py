@@ -8,13 +8,6 @@ import sys
 import types
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
-
-import numpy as np
-import torch
-from mmengine.logging import HistoryBuffer
-from mmengine.optim import OneCycleParamScheduler
-from mmengine.utils import digit_version
 
 
 def find_own_configs(config):
@@ -68,51 +61,6 @@ def _meant(name):
                       f"_base_ = '{package}::{found[0]}'?")
 
 
-def allow_resume():
-    """Let torch >= 2.6 resume from the checkpoints that mmengine writes.
-
-    torch loads with ``weights_only`` by default and refuses what mmengine
-    0.10.7 stores beside the weights (mmengine 1655, 1670): ``HistoryBuffer``
-    objects, which hold arrays and their own methods, a numpy number, and of
-    ``OneCycleLR`` a function of its class. Exactly these are declared safe,
-    so that ``weights_only`` stays on. Each is declared by its name:
-    onedl-mmengine forgets, after each file, classes that are declared alone.
-    """
-    if digit_version(torch.__version__) < digit_version('2.6.0'):
-        return
-    array = np.empty(0).__reduce__()[0]
-    number = np.float64(0).__reduce__()[0]
-    # OneCycleLR stores its way to anneal, a function of its class.
-    kinds = [HistoryBuffer, OneCycleParamScheduler, np.ndarray, np.dtype]
-    kinds += [type(np.dtype(kind)) for kind in (float, int)]
-    safe = [(kind, f'{kind.__module__}.{kind.__qualname__}') for kind in kinds]
-    # A checkpoint names them as its writer's numpy did, version 1 or 2.
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        safe += [(array, f'{module}._reconstruct')]
-        safe += [(number, f'{module}.scalar')]
-    # Methods are stored as calls of getattr, which is not safe in general.
-    if getattr not in torch.serialization.get_safe_globals():
-        safe += [(_stored_method, 'builtins.getattr')]
-    torch.serialization.add_safe_globals(safe)
-
-
-def _stored_method(owner, name):
-    """``getattr`` for the methods alone that mmengine's objects store."""
-    allowed = {
-        HistoryBuffer: HistoryBuffer()._statistics_methods,
-        OneCycleParamScheduler: {
-            name: getattr(OneCycleParamScheduler, name)
-            for name in ('_annealing_cos', '_annealing_linear')
-        }
-    }
-    methods = allowed.get(owner, {})
-    if name not in methods:
-        raise UnpicklingError(
-            f'a checkpoint asks for the attribute {name!r} of {owner!r}; '
-            f'only {sorted(methods)} of it are allowed')
-    return methods[name]
-
-
 def mend_inherited_collate(module):
     """Let a training start whose loader was inherited by a package's name.
 
@@ -153,34 +101,6 @@ def mend_sharded_resume(module):
                 optim_state_dict=state_dict))
 
     module.FSDPStrategy.load_optim_state_dict = load_optim_state_dict
-
-
-def refuse_pickles(module):
-    """Let no file that torch refuses be loaded after all.
-
-    onedl-mmengine 0.10.12 warns and loads such a file again with
-    ``weights_only=False``, which runs whatever code it holds. mmengine 0.10.7
-    does not on torch >= 2.6; on older releases both do.
-    """
-    stock = getattr(module, '_safe_torch_load', None)
-    if stock is None or digit_version(
-            torch.__version__) < digit_version('2.6.0'):
-        return
-
-    @functools.wraps(stock)
-    def load(file, map_location=None, weights_only=None):
-        try:
-            return stock(
-                file,
-                map_location,
-                True if weights_only is None else weights_only)
-        except UnpicklingError as error:
-            raise ValueError(
-                f'{file} holds objects that could run code, and only weights '
-                "are loaded. Save its 'state_dict' alone, or name another "
-                'file: load_from=...') from error
-
-    module._safe_torch_load = load
 
 
 def write_whole_files(module):

@@ -1,12 +1,11 @@
 """Features of a whole data set, without a trace left behind."""
-import os
 import random
 
+import gloo
 import numpy as np
 import pytest
 import torch
-import torch.distributed as torch_dist
-from torch import multiprocessing, nn
+from torch import nn
 
 from interclr_plugin.datasets.extraction import extract
 
@@ -75,19 +74,13 @@ def test_the_devices_of_the_random_states_are_named(monkeypatch):
 
 
 def work(rank, folder):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='3')
-    torch.set_num_threads(1)
-    torch_dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=3)
     torch.save(features_of(2), f'{folder}/{rank}.pth')
-    torch_dist.barrier()
-    os._exit(0)
 
 
 @pytest.mark.slow
 def test_fewer_items_than_processes(tmp_path):
     """Without it a process without an item fails, and the others wait."""
-    multiprocessing.spawn(work, (str(tmp_path), ), nprocs=3)
+    gloo.spawn(work, 3, str(tmp_path))
     for rank in range(3):
         found = torch.load(tmp_path / f'{rank}.pth')
         assert found.tolist() == [[0.] * 5, [3.] * 5]

@@ -3,8 +3,8 @@ import hashlib
 import os
 import re
 
+import gloo
 import torch
-import torch.distributed as torch_dist
 from hypothesis import strategies as st
 from mmengine import dist
 
@@ -181,10 +181,7 @@ def check(branch, settings):
 
 def serve(rank, store, connection):
     """Play what comes through a pipe, as one of two processes."""
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    torch_dist.init_process_group(
-        'gloo', init_method=f'file://{store}', rank=rank, world_size=2)
+    gloo.join(rank, 2, store)
     while True:
         request = connection.recv()
         if request is None:

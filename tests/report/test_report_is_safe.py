@@ -171,6 +171,8 @@ def test_a_configuration_is_the_same_as_data(library, tmp_path):
     ("a = dict(type='mmengine.load', file='x.pkl')", 'mmengine.load'),
     ("custom_imports = dict(imports=['evil'])", 'names evil'),
     ("a = dict(ann_file='x.pkl')", 'is a pickle'),
+    ("a = dict(question_file=['x.yaml'])", 'is a pickle or YAML'),
+    ("a = dict(split_file='refs(unc).p')", 'is a pickle'),
     ('a = (', 'could run code'),
 ])
 def test_what_could_run_code_is_refused(text, reason, tmp_path):
