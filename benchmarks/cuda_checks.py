@@ -76,8 +76,8 @@ def exact(checks, options):
             side.use(strategy)
             device = side.labels.device
             draw = here.branch.sampler.draw(
-                batch[2], here.labels, torch.Generator().manual_seed(1),
-                here.bank.members)
+                batch[2], here.bank.rows, here.labels,
+                torch.Generator().manual_seed(1), here.bank.members)
             if side is there:
                 draw = type(draw)(*(
                     each if each is None else each.to(device)
