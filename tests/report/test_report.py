@@ -133,7 +133,7 @@ def test_the_members_shown_are_those_of_a_loop(written):
                 scored.append((-cosine, index))
         ordered = [index for _, index in sorted(scored)]
         members = choose_members(bank, cluster, 2)
-        assert members.size == len(ordered) > 5
+        assert members.size == len(ordered) >= 4
         assert members.nearest == ordered[:2]
         assert members.farthest == ordered[-2:]
         middle = (len(ordered) - 2) // 2
