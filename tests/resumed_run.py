@@ -69,8 +69,9 @@ def train(config, rank, world, stop, store):
     os._exit(0)
 
 
-def run(config, world=1, stop=None):
-    """Train in new processes; give their exit codes."""
+def run(config, world=1, stop=None, patience=240):
+    """Train in new processes, for at most so many seconds; give their exit
+    codes."""
     run.count += 1
     folder = Path(config.work_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def run(config, world=1, stop=None):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(240)
+        process.join(patience)
         if process.is_alive():
             process.kill()
             raise AssertionError('the run hangs')

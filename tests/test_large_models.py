@@ -1,17 +1,13 @@
 """Ways of training large models, over two gloo processes: each trains what
 plain training does, or is refused with the line to change."""
-import os
-from datetime import timedelta
-
+import gloo
 import pytest
 import torch
-import torch.distributed as torch_dist
 from libraries import FIRST
 from mmengine.hooks import Hook
 from mmengine.registry import FUNCTIONS, HOOKS
 from mmengine.runner import FlexibleRunner
 from small_run import ALGORITHMS, runner_of, small, small_config
-from torch import multiprocessing
 from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy
 
 from interclr_plugin.hooks import large_models
@@ -114,25 +110,7 @@ def build(config):
     return FlexibleRunner.from_cfg(config)
 
 
-def begin(rank, folder):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    torch_dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(minutes=5))
-
-
-def end():
-    torch_dist.barrier()
-    # With torch 2.1 the process group's destructor can hang.
-    os._exit(0)
-
-
 def train_all(rank, folder):
-    begin(rank, folder)
     for number, (name, (algorithm, changes)) in enumerate(TRAINED.items()):
         config = config_of(algorithm, folder / name, changes)
         config.experiment_name = f'large_{number}'
@@ -149,18 +127,15 @@ def train_all(rank, folder):
         torch.save(
             unwrap(runner).inter_image.state_dict(),
             folder / f'{name}.branch.{rank}.pth')
-    end()
 
 
 def refuse_all(rank, folder):
-    begin(rank, folder)
     for number, (name, case) in enumerate(REFUSED.items()):
         config = config_of(case[0], folder / name, case[1])
         config.experiment_name = f'refused_{number}'
         with pytest.raises(ValueError) as raised:
             build(config).train()
         (folder / f'{name}.{rank}.txt').write_text(str(raised.value))
-    end()
 
 
 def load(folder, name):
@@ -172,7 +147,7 @@ def test_each_trains_what_plain_training_does(tmp_path):
     """Without it a momentum encoder could stand still under FSDP, a bank be
     written twice where a forward pass is repeated, or a resume lose weights:
     all in silence."""
-    multiprocessing.spawn(train_all, (tmp_path, ), nprocs=2)
+    gloo.spawn(train_all, 2, tmp_path)
     for name, (algorithm, _) in TRAINED.items():
         plain = 'plain' if algorithm == 'moco' else 'plain SimCLR'
         expected = load(tmp_path, f'{plain}.0')
@@ -192,7 +167,7 @@ def test_each_trains_what_plain_training_does(tmp_path):
 def test_the_others_are_refused(tmp_path):
     """Without it these fail in a step with torch's own words, or train
     something else; the line to change is in the error, on each process."""
-    multiprocessing.spawn(refuse_all, (tmp_path, ), nprocs=2)
+    gloo.spawn(refuse_all, 2, tmp_path)
     for name, (_, _, advice) in REFUSED.items():
         for rank in range(2):
             text = (tmp_path / f'{name}.{rank}.txt').read_text()
