@@ -161,10 +161,10 @@ class Cell:
         if labels.get('type') == 'TrueClasses':
             labels.pop('min_cluster_size', None)
             config.model.inter_image.num_clusters = num_classes(self)
-        for part, kind in (('sampler', 'NeighbourSampler'),
-                           ('labels', 'WhitenedKMeans')):
+        for part, kinds in (('sampler', ('NeighbourSampler', 'RelationSampler')),
+                            ('labels', ('WhitenedKMeans',))):
             part = config.model.inter_image.get(part, {})
-            if part.get('type') == kind:
+            if part.get('type') in kinds:
                 part.feat_dim = config.model.neck.out_channels
             if 'average' in part:
                 part.num_images = (
