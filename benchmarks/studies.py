@@ -196,6 +196,8 @@ _WHITENED_LABELS = {_LABELS + 'type': 'WhitenedKMeans'}
 _LOSS = 'model.inter_image.loss.'
 _WEIGHED = {_LOSS + 'type': 'WeighedNCELoss'}
 
+_TWO_BANKS = {_BANK + 'type': 'TwoBanks'}
+_WEIGHTS_1_05 = {'model.intra_weight': 1.0, 'model.inter_weight': 0.5}
 _IN_CLUSTER = _near(reach='cluster')
 
 
@@ -315,6 +317,15 @@ PANEL_ARMS.update({
     'relations, weights 1 and 0.5': {
         **_relations(), 'model.intra_weight': 1.0,
         'model.inter_weight': 0.5
+    },
+    'relations, two banks, weights 1 and 0.5': {
+        **_relations(), **_TWO_BANKS, **_WEIGHTS_1_05
+    },
+    'relations 0.1, two banks, weights 1 and 0.5': {
+        **_relations(sharpness=0.1), **_TWO_BANKS, **_WEIGHTS_1_05
+    },
+    'relations, two banks, weights 1 and 0.25': {
+        **_relations(), **_TWO_BANKS, 'model.intra_weight': 1.0
     },
     # What the loss could give: `panel.py` counts the classes of the set.
     'true classes': {
