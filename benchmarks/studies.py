@@ -327,6 +327,16 @@ PANEL_ARMS.update({
     'relations, two banks, weights 1 and 0.25': {
         **_relations(), **_TWO_BANKS, 'model.intra_weight': 1.0
     },
+    'relations, weights 1 and 0.25': {
+        **_relations(), 'model.intra_weight': 1.0
+    },
+    'relations, momentum 0.5, weights 1 and 0.25': {
+        **_relations(), _BANK + 'momentum': 0.5,
+        'model.intra_weight': 1.0
+    },
+    'relations 0.03, weights 1 and 0.25': {
+        **_relations(sharpness=0.03), 'model.intra_weight': 1.0
+    },
     # What the loss could give: `panel.py` counts the classes of the set.
     'true classes': {
         **_AVERAGED,
