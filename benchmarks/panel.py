@@ -161,10 +161,10 @@ class Cell:
         if labels.get('type') == 'TrueClasses':
             labels.pop('min_cluster_size', None)
             config.model.inter_image.num_clusters = num_classes(self)
-        for part, kind in (('sampler', 'NeighbourSampler'),
-                           ('labels', 'WhitenedKMeans')):
+        for part in ('sampler', 'labels'):
             part = config.model.inter_image.get(part, {})
-            if part.get('type') == kind:
+            if part.get('type') in ('NeighbourSampler', 'RelationSampler',
+                                    'WhitenedKMeans'):
                 part.feat_dim = config.model.neck.out_channels
             if 'average' in part:
                 part.num_images = (

@@ -310,3 +310,66 @@ class WhitenedKMeans(OnlineKMeans, nn.Module):
         super().after_step(bank, step, generator)
         if step % self.centroid_interval == 0:
             self.look(bank.features)
+
+
+@MODELS.register_module()
+class RelationSampler(NeighbourSampler):
+    """Compare with all candidates, and say how alike each is to the query's
+    image: as alike as its averaged row, which stands in for a weak view.
+
+    Args:
+        sharpness (float): Temperature of what is to be reached: exp(similarity
+            of rows in the better space / sharpness).
+        itself_too (float): Share of the target that the image's own row has.
+    """
+
+    def __init__(self, *, sharpness: float = 0.05, itself_too: float = 0.,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.sharpness, self.itself_too = sharpness, itself_too
+
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Pairs:
+        candidates = draw.candidates
+        with torch.no_grad():
+            searched = features
+            if self.banks is not None:
+                features = self.banks.latest
+            if self.calls % self.refresh == 0:
+                centre, basis = space_of(searched.float(), self.space,
+                                         self.axes)
+                self.centre.copy_(centre)
+                self.basis.copy_(basis)
+            self.calls += 1
+            there = self.within(searched[candidates])
+            alike = self.within(searched[index]) @ there.t()  # (B, M)
+            own = candidates == index.unsqueeze(1)
+            alike.masked_fill_(own, -_BEYOND)
+            target = (alike / self.sharpness).softmax(1)
+            positive = candidates[alike.argmax(1)]
+        RelationLoss.target = target * (1 - self.itself_too)
+        RelationLoss.itself = self.itself_too
+        similarity = query @ features[candidates].float().t()
+        return Pairs(
+            positive, candidates.expand(len(query), -1), ~own,
+            (query * features[index].float()).sum(1), similarity)
+
+
+@MODELS.register_module()
+class RelationLoss(MarginNCELoss):
+    """Cross entropy with what :class:`RelationSampler` says is alike."""
+
+    target = None
+    itself = 0.
+
+    def forward(self, positive: Tensor, negatives: Tensor,
+                valid: Tensor) -> Tensor:
+        negatives = negatives / self.temperature
+        negatives = negatives.masked_fill(~valid, -1e4)
+        logits = torch.cat(
+            (positive.unsqueeze(1) / self.temperature, negatives), 1)
+        if self.itself:
+            logs = logits.log_softmax(1)
+            return -(self.itself * logs[:, 0] +
+                     (self.target * logs[:, 1:]).sum(1)).mean()
+        return -(self.target * negatives.log_softmax(1)).sum(1).mean()
