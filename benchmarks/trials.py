@@ -226,7 +226,7 @@ class NeighbourSampler(PairSampler):
     def _compare(self, query: Tensor, index: Tensor, features: Tensor,
                  labels: Tensor, draw: Draw) -> Pairs:
         """Compare as released, with other images left out."""
-        positive, candidates, lot = draw
+        positive, candidates = draw.positive, draw.candidates
         similarity = query @ features[candidates].float().t()  # (B, M)
         out = candidates == index.unsqueeze(1)
         for column in range(self.near_now.shape[1]):
