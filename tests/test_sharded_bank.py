@@ -210,7 +210,9 @@ def work(rank, world, folder):
     torch.save(result, f'{folder}/{rank}.pt')
 
 
-@pytest.fixture(scope='module', params=[2, 3])
+@pytest.fixture(
+    scope='module',
+    params=[pytest.param(each, marks=pytest.mark.slow) for each in (2, 3)])
 def processes(request, tmp_path_factory):
     """What each of the processes computed."""
     folder = tmp_path_factory.mktemp('gloo')

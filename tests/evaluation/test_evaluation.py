@@ -244,6 +244,7 @@ def test_vision_transformer_of_mmpretrain(out_type, expected):
     assert np.allclose(found, expected(raw).numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluate_is_the_sum_of_its_parts(scope, tmp_path):
     """Without it the wrong split, weights or mode could be scored."""
     model, checkpoint = trained(scope, tmp_path / 'x.pth')
@@ -284,6 +285,7 @@ def test_both_libraries_in_one_process_leave_the_scope_alone(tmp_path):
     assert first == other
 
 
+@pytest.mark.slow
 def test_initial_weights_follow_the_seed(scope):
     """Without it the baseline of a table could change at each run."""
     torch.manual_seed(3)

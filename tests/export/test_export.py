@@ -85,6 +85,7 @@ def normalised(image, mean, std):
     return pixels.permute(2, 0, 1)[None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('library', INSTALLED)
 @pytest.mark.parametrize('kind', ['resnet', 'vit'])
 def test_a_trained_backbone_gives_the_same_features(library, kind, tmp_path,
