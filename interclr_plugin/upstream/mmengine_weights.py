@@ -109,9 +109,11 @@ def _allow_names_alone(loader):
     @functools.wraps(stock)
     def load_checkpoint(cls, filename, *args, **kwargs):
         load = torch.load
-        # Each kind of place calls it by itself.
-        torch.load = functools.partial(
-            load, pickle_module=reader, weights_only=False)
+        # Each kind of place calls it by itself, onedl-mmengine's with
+        # weights_only, which goes with no other reader.
+        torch.load = lambda *file, **options: load(
+            *file, **{**options, 'pickle_module': reader,
+                      'weights_only': False})
         try:
             return stock(cls, filename, *args, **kwargs)
         except UnpicklingError as error:
