@@ -36,10 +36,10 @@ if [ "$wheels" != - ]; then
     python=$results/environment/bin/python
 fi
 export PYTHONPATH=$PWD
-size=full branch=L pixels=224 images=1281167 batch=256 repeats=30
+size=L pixels=224 images=1281167 batch=256 repeats=30
 config=interclr-moco_resnet50_8xb32-coslr-200e_in1k
 if [ "$device" = cpu ]; then
-    size=tiny branch=XS pixels=32 images=2000 batch=8 repeats=2
+    size=XS pixels=32 images=2000 batch=8 repeats=2
     config=interclr-moco_resnet18_1xb64-coslr-50e_digits
 else
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv \
@@ -67,13 +67,13 @@ part() {
 for name in exact waits algorithms resume processes; do
     part $name benchmarks/cuda_checks.py $name --size $size
 done
-part branch benchmarks/branch.py --size $branch --repeats $repeats
+part branch benchmarks/branch.py --size $size --repeats $repeats
 for library in mmselfsup mmpretrain; do
     part "steps-$library" benchmarks/steps.py --pixels $pixels --amp \
         --images $images --batch-size $batch --repeats $repeats \
         --config "$library/${config}_$library.py"
 done
-part first_clustering benchmarks/first_clustering.py --size $branch --repeats 1
+part first_clustering benchmarks/first_clustering.py --size $size --repeats 1
 if [ -n "$failed" ]; then
     echo "failed:$failed"
     exit 1

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from branch import SIZES
 from branch import step as branch_step
 from branch_sides import build, make_batches, with_small_clusters
 from mmengine.config import Config
@@ -30,15 +31,6 @@ import interclr_plugin  # noqa: F401 (registers)
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 MOCO = 'interclr-moco_resnet18_1xb64-coslr-50e_digits'
-SIZES = {
-    'tiny': dict(images=3000, clusters=30, negatives=64, pool=300, batch=8),
-    'full': dict(
-        images=1281167,
-        clusters=10000,
-        negatives=16384,
-        pool=128117,
-        batch=32),
-}
 STRATEGIES = ('semi-hard, candidates', 'semi-hard, exact', 'semi-easy, exact',
               'hard', 'random')
 
@@ -223,7 +215,7 @@ run.count = 0
 def algorithms(checks, options):
     """Every algorithm of both libraries, in each precision."""
     paths = sorted(CONFIGS.glob('mm*/interclr-*_digits_mm*.py'))
-    if options.size == 'tiny':
+    if options.size == 'XS':
         paths = [path for path in paths if '-moco_' in path.name]
     for path in paths:
         scope, name = path.parent.name, path.name.split('_')[0]
@@ -335,7 +327,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('part', choices=PARTS)
     parser.add_argument('--device', default='cuda', choices=('cuda', 'cpu'))
-    parser.add_argument('--size', choices=SIZES, default='full')
+    parser.add_argument('--size', choices=SIZES, default='L')
     parser.add_argument('--out', required=True, help='a JSON file')
     options = parser.parse_args()
     if options.device == 'cuda' and not torch.cuda.is_available():

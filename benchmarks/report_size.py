@@ -30,25 +30,8 @@ from interclr_plugin.datasets import Digits, ImageFolder  # noqa: E402
 from interclr_plugin.report import write_report  # noqa: E402
 
 
-@DATASETS.register_module()
-class RepeatedDigits(Digits):
-    """Digits over and over again."""
-
-    def __init__(self, *, number: int, **options) -> None:
-        self.number = number
-        super().__init__(**options)
-
-    def load_data_list(self) -> list:
-        entries = super().load_data_list()
-        return [
-            dict(entries[i % len(entries)], img_path=f'digit/{i}.png')
-            for i in range(self.number)
-        ]
-
-
-@DATASETS.register_module()
-class RepeatedFolder(ImageFolder):
-    """A folder of files over and over again."""
+class Repeated:
+    """A data set over and over again."""
 
     def __init__(self, *, number: int, **options) -> None:
         self.number = number
@@ -59,6 +42,21 @@ class RepeatedFolder(ImageFolder):
         return [
             dict(entries[i % len(entries)]) for i in range(self.number)
         ]
+
+
+@DATASETS.register_module()
+class RepeatedDigits(Repeated, Digits):
+
+    def load_data_list(self) -> list:
+        return [
+            dict(entry, img_path=f'digit/{i}.png')
+            for i, entry in enumerate(super().load_data_list())
+        ]
+
+
+@DATASETS.register_module()
+class RepeatedFolder(Repeated, ImageFolder):
+    pass
 
 
 def main() -> None:

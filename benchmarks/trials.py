@@ -150,12 +150,7 @@ class NeighbourSampler(PairSampler):
                 searched = self.averaged(index, features)
             if self.banks is not None:
                 features = self.banks.latest
-            if self.calls % self.refresh == 0:
-                centre, basis = space_of(searched.float(), self.space,
-                                         self.axes)
-                self.centre.copy_(centre)
-                self.basis.copy_(basis)
-            self.calls += 1
+            self.look(searched)
             near, values = self.nearest(query, index, searched, labels, draw)
             if self.itself:
                 near = torch.cat((index.unsqueeze(1), near), 1)
@@ -186,6 +181,14 @@ class NeighbourSampler(PairSampler):
                                features[positive].float())
             pairs = pairs._replace(positive_similarity=(query * rows).sum(1))
         return pairs
+
+    def look(self, searched: Tensor) -> None:
+        """Count a step, and renew centre and axes when it is time."""
+        if self.calls % self.refresh == 0:
+            centre, basis = space_of(searched.float(), self.space, self.axes)
+            self.centre.copy_(centre)
+            self.basis.copy_(basis)
+        self.calls += 1
 
     def averaged(self, index: Tensor, features: Tensor) -> Tensor:
         """Take up the rows of the batch's images, written a pass ago."""
@@ -335,12 +338,7 @@ class RelationSampler(NeighbourSampler):
             searched = features
             if self.banks is not None:
                 features = self.banks.latest
-            if self.calls % self.refresh == 0:
-                centre, basis = space_of(searched.float(), self.space,
-                                         self.axes)
-                self.centre.copy_(centre)
-                self.basis.copy_(basis)
-            self.calls += 1
+            self.look(searched)
             there = self.within(searched[candidates])
             alike = self.within(searched[index]) @ there.t()  # (B, M)
             own = candidates == index.unsqueeze(1)

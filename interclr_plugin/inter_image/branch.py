@@ -127,7 +127,7 @@ class InterImageBranch(BaseModule):
     def prepare(self) -> None:
         """Make what follows from the clusters, so that no step waits for it:
         a pass over all rows, and a sorting of all labels."""
-        assert self.bank.sums and self.bank.members
+        _ = self.bank.sums, self.bank.members
 
     # A compiler would trace into it only to fall back at every step: the
     # random streams and the bank's updates are not a graph's.

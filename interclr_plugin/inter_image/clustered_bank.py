@@ -101,8 +101,10 @@ class ClusteredBank(nn.Module):
                 self.rows.load(value)
             else:
                 getattr(self, name).copy_(value)
-        if 'labels' in tensors or self.status == 'empty':
-            self.status = 'clustered' if 'labels' in tensors else 'filled'
+        if 'labels' in tensors:
+            self.status = 'clustered'
+        elif self.status == 'empty':
+            self.status = 'filled'
         self._sums = self._members = None
 
     def blend(self, index: Tensor, key: Tensor) -> Tensor:

@@ -166,19 +166,3 @@ class Members:
         is_new = rank == drawn
         return torch.where(
             is_new.any(1), (images * is_new).sum(1), self._keys[old] % total)
-
-
-def list_members(clusters: Tensor, labels: Tensor) -> Tensor:
-    """List the members of some clusters, in one pass over all labels.
-
-    Args:
-        clusters (Tensor): (G,).
-        labels (Tensor): (N,) cluster numbers.
-
-    Returns:
-        Tensor: (n,) images, as :meth:`Members.of` orders them.
-    """
-    wanted = labels.new_zeros(int(labels.max()) + 1, dtype=torch.bool)
-    wanted[clusters] = True
-    images = wanted[labels.long()].nonzero().flatten()
-    return images[torch.argsort(labels[images], stable=True)]

@@ -1,5 +1,5 @@
 """Where the rows of a bank are, and which process works on which of them."""
-from typing import Any, Callable, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
 import torch
 from mmengine import dist
@@ -60,7 +60,7 @@ class Rows:
         part = shard(len(index))
         return part, index[part]
 
-    def numbers(self, held: Union[None, Tensor]) -> Union[None, Tensor]:
+    def numbers(self, held: Optional[Tensor]) -> Optional[Tensor]:
         """Tell whose some rows are that this process holds.
 
         Args:

@@ -9,7 +9,7 @@ from mmengine import dist
 from torch import Tensor
 
 from ..distributed import shard
-from .members import Members, list_members
+from .members import Members
 from .rows import Rows
 
 # Groups that are looked at together: some MiB.
@@ -161,8 +161,7 @@ def refill(rows: Rows,
         return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)
     donors = (cuts > 0).nonzero().flatten()  # (G,)
-    images = members.of(donors, labels) if members else list_members(
-        donors, labels)
+    images = (members or Members(labels)).of(donors, labels)
     piece = split(rows, images, sizes[donors], cuts[donors], generator)
     # The first piece of a donor keeps its number; the others take empty ones.
     pieces = cuts[donors] + 1
