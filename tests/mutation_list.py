@@ -51,11 +51,12 @@ MUTATIONS = [
     _top('the order of files does not count in the fingerprint',
          'datasets/fingerprint.py',
          """\
-    for position in range(len(dataset)):
-        entry = dataset.get_data_info(position)
+        for position in range(len(part)):
+            _add(part.get_data_info(position), folder, digest)
 """, """\
-    for entry in sorted(
-            map(dataset.get_data_info, range(len(dataset))), key=str):
+        for entry in sorted(
+                map(part.get_data_info, range(len(part))), key=str):
+            _add(entry, folder, digest)
 """, 'hooks/test_resume.py::test_the_order_of_files_counts'),
     _top("an extraction does not put NumPy's random state back",
          'datasets/extraction.py',
@@ -321,7 +322,8 @@ MUTATIONS = [
          'test_offline_labels_move_between_epochs_alone'),
     _top('offline labels are renewed after the last epoch',
          'hooks/memory_bank_hook.py',
-         'steps < runner.max_iters', 'steps <= runner.max_iters',
+         'self._due = steps >= runner.max_iters',
+         'self._due = steps > runner.max_iters',
          'test_labels_in_runs.py::'
          'test_offline_labels_move_between_epochs_alone'),
     _top("a new run keeps the bank of load_from's",
@@ -411,8 +413,7 @@ MUTATIONS = [
          'hooks/test_resume.py::test_entries_with_neither_file_nor_pixels'),
     _top("the first data set's fingerprint stays when another is accepted",
          'hooks/memory_bank_hook.py',
-         "checkpoint['meta'][KEY] = self._images",
-         "checkpoint['meta'][KEY] = self._restored or self._images",
+         'KEY: self._images,', 'KEY: self._restored or self._images,',
          'hooks/test_resume.py::test_images_that_were_accepted_stay_accepted'),
     _top('offline labels are never renewed where a run counts steps',
          'hooks/memory_bank_hook.py',
@@ -487,7 +488,7 @@ MUTATIONS = [
          'datasets/test_image_folder.py::test_a_link_is_followed_once'),
     _top('folder: a name that is no UTF-8 has no fingerprint',
          'datasets/fingerprint.py',
-         "'utf-8', 'surrogatepass'", "'utf-8'",
+         "path.encode('utf-8', 'surrogatepass')", "path.encode('utf-8')",
          'datasets/test_image_folder.py::test_a_list_keeps_its_order_and_bytes'),
     _top('folder: a strip is resized as a whole',
          'datasets/centre_view.py',

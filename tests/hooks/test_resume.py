@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import FlexibleRunner
 from small_run import NUM_IMAGES, runner_of, small_config
 
-from interclr_plugin.datasets.fingerprint import fingerprint
+from interclr_plugin.datasets.fingerprint import KEY, fingerprint
 
 STEPS = 6
 
@@ -199,7 +199,10 @@ def test_images_that_were_accepted_stay_accepted(scope, tmp_path):
     config.train_dataloader.dataset.indices = [*range(1, NUM_IMAGES), 0]
     config.resume, config.train_cfg.max_epochs = True, 2
     config.custom_hooks[0].accept_other_images = True
-    train(config)
+    runner, _ = train(config)
+    # The list alone would be accepted again; reports ask for the images.
+    saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=False)['meta']
+    assert saved[KEY] == fingerprint(runner.train_dataloader.dataset)
     config.custom_hooks[0].accept_other_images = False
     config.train_cfg.max_epochs = 3
     runner, _ = train(config)
