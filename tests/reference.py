@@ -187,3 +187,42 @@ def pool(strategy, query, features, labels, image, size):
     ranked = sorted(
         allowed, key=similarity.get, reverse=strategy != 'semi-easy')
     return set(ranked[:size])
+
+
+# Section 4.7: relations, and 5.1: their loss.
+def whitened(rows, num_axes):
+    """w(r) of all rows, from the mean and the covariance of the same rows."""
+    rows = np.asarray(rows).astype(np.float64)
+    centre = sum(rows) / len(rows)
+    covariance = sum(np.outer(r - centre, r - centre) for r in rows)
+    values, vectors = np.linalg.eigh(covariance / len(rows))
+    order = np.argsort(-values)[:num_axes]
+    result = []
+    for row in rows:
+        result.append(
+            unit([
+                vectors[:, a] @ (row - centre) /
+                math.sqrt(max(values[a], 1e-6 * values.max())) for a in order
+            ]))
+    return np.array(result)
+
+
+def relation_targets(compared, image, candidates, temperature):
+    """t_j of each candidate but the image itself, by its number."""
+    weights = {
+        int(j): math.exp(compared[image] @ compared[j] / temperature)
+        for j in candidates if j != image
+    }
+    total = sum(weights.values())
+    return {j: weight / total for j, weight in weights.items()}
+
+
+def relation_loss(query, features, targets, temperature):
+    """The loss of one query of any length."""
+    logits = {
+        j: unit(query) @ unit(features[j]) / temperature
+        for j in targets
+    }
+    total = sum(math.exp(logit) for logit in logits.values())
+    return -sum(weight * math.log(math.exp(logits[j]) / total)
+                for j, weight in targets.items())

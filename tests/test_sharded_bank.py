@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine import dist
 from scipy.stats import ks_2samp
 
-from interclr_plugin.inter_image import InterImageBranch
+from interclr_plugin.inter_image import InterImageBranch, Whitening
 
 STEPS, BATCH = 20, 6
 NUM_IMAGES, NUM_CLUSTERS, FEAT_DIM, MIN_SIZE = 65, 8, 4, 4
@@ -204,6 +204,11 @@ def work(rank, world, folder):
         again.load_state_dict(branch.state_dict())
         assert torch.equal(again.bank.features, branch.bank.features)
         assert again.num_images == NUM_IMAGES
+    sampler = dict(type='RelationSampler', whitening_interval=3)
+    branch = fill(branch_of('ShardedMemoryBank', sampler=sampler))
+    result['relations'] = train(branch, mine, world)
+    result['relations']['pairs'] = pairs_of(branch)
+    result['relations']['axes'] = branch.sampler.whitening.state_dict()
     if world == 2:
         result['same'] = losses_of_trials('ShardedMemoryBank')
         result['other pool'] = losses_of_trials('ShardedMemoryBank', 1.)
@@ -289,6 +294,51 @@ def test_pairs_are_the_images_that_were_compared(processes, dtype):
             (query.unsqueeze(1) * whole[negatives]).sum(2)[valid])
         same = labels[negatives] == labels[:5].unsqueeze(1)
         assert torch.equal(same, ~valid)
+
+
+def test_relations_are_those_to_the_whole_bank_s_rows(processes):
+    """Without this, axes could be of a process's own rows, the row of a
+    query's image be another's, or its own image among the candidates."""
+    results = [result['relations'] for result in processes]
+    rows = joined([result['features'] for result in results])
+    for result in results[1:]:
+        for name, value in results[0]['axes'].items():
+            assert torch.equal(value, result['axes'][name])
+    whitening = Whitening(64)
+    whitening.load_state_dict(results[0]['axes'])
+    compared = whitening(rows)
+    for rank, result in enumerate(results):
+        query, pairs = result['pairs']
+        assert (pairs['negatives'] % len(results) == rank).all()
+        torch.testing.assert_close(
+            pairs['negative_similarity'],
+            (query.unsqueeze(1) * rows[pairs['negatives']]).sum(2))
+        own = pairs['negatives'] == torch.arange(5).unsqueeze(1)
+        assert torch.equal(own, ~pairs['valid'])
+        alike = (compared[:5].unsqueeze(1) *
+                 compared[pairs['negatives']]).sum(2) / 0.05
+        torch.testing.assert_close(
+            pairs['weights'], alike.masked_fill(own, -torch.inf).softmax(1))
+        torch.testing.assert_close(
+            pairs['positive_similarity'],
+            (pairs['weights'] * pairs['negative_similarity']).sum(1))
+
+
+def test_axes_are_those_of_all_parts(processes):
+    """Without this, each process could whiten its own rows alone: what
+    all of them find together is what one finds that has all."""
+    world = len(processes)
+    results = [result['relations'] for result in processes]
+    sampler = dict(type='RelationSampler', whitening_interval=3)
+    alone = fill(branch_of('ClusteredBank', sampler=sampler))
+    train(alone, slice(None), world)
+    whitening = alone.sampler.whitening
+    found = [alone.bank.features @ whitening.axes]
+    torch.testing.assert_close(
+        whitening.centre, results[0]['axes']['centre'], rtol=0, atol=1e-5)
+    found.append(alone.bank.features @ results[0]['axes']['axes'])
+    torch.testing.assert_close(
+        *(each @ each.t() for each in found), rtol=0, atol=1e-3)
 
 
 def test_the_loss_is_distributed_as_with_the_whole_bank(processes):

@@ -96,6 +96,7 @@ def share_with_averaged_models(runner: Runner,
             continue
         averaged = hook.ema_model
         averaged.module.inter_image.bank = branch.bank
+        averaged.module.inter_image.sampler = branch.sampler
         # With update_buffers=True these are all that a checkpoint has.
         for name in filter(is_state, list(averaged.avg_parameters)):
             del averaged.avg_parameters[name]

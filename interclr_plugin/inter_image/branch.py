@@ -31,9 +31,11 @@ class InterImageBranch(BaseModule):
             None: :class:`MemoryBankHook` takes the dataset's length.
         bank (dict, optional): :class:`ClusteredBank`.
         labels (dict, optional): :class:`OnlineKMeans`.
-        sampler (dict, optional): :class:`PairSampler`.
-        loss (dict, optional): :class:`MarginNCELoss`. Each of these four
-            defaults to None: as released, sized to the data.
+        sampler (dict, optional): :class:`PairSampler`, or
+            :class:`RelationSampler`.
+        loss (dict, optional): :class:`MarginNCELoss`, or
+            :class:`RelationLoss` with relations. Each of these four defaults
+            to None: as released, sized to the data.
         queries_at_once (int, optional): Queries compared at a time, to bound
             the memory that a step needs; the loss is the same. Defaults to
             None: all of the batch.
@@ -63,7 +65,7 @@ class InterImageBranch(BaseModule):
         self.bank = _build(bank, 'ClusteredBank', feat_dim=feat_dim, **size)
         self.labels = _build(labels, 'OnlineKMeans', **size)
         self.sampler = _build(sampler, 'PairSampler')
-        self.loss = _build(loss, 'MarginNCELoss')
+        self.loss = _build(loss, self.sampler.loss)
         self.faults = Faults()
 
     @property
@@ -123,6 +125,7 @@ class InterImageBranch(BaseModule):
             progress (Callable): Called after each k-means iteration.
         """
         self.labels.first_clustering(self.bank, self.bank.shared(), progress)
+        self.sampler.look(self.bank)
 
     def prepare(self) -> None:
         """Make what follows from the clusters, so that no step waits for it:
@@ -205,9 +208,10 @@ class InterImageBranch(BaseModule):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Do what the labels' cadence asks for after a training step."""
+        """Do what is due after a training step, each at its own cadence."""
         self.labels.after_step(self.bank, self.bank.random.step,
                                self.bank.shared())
+        self.sampler.after_step(self.bank)
 
     def _require_width(self, name: str, projections: Tensor) -> None:
         if projections.dim() != 2 or projections.shape[1] != self.feat_dim:

@@ -3,15 +3,14 @@ from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .clustered_bank import ClusteredBank
-from .margin_nce_loss import MarginNCELoss
-from .pair_sampler import PairSampler
+from .sampler import Sampler
 
 
 def contrast(query: Tensor, index: Tensor, bank: ClusteredBank,
-             sampler: PairSampler, measure: MarginNCELoss,
+             sampler: Sampler, measure: nn.Module,
              at_once: Optional[int]) -> Tensor:
     """Draw pairs, and compute the loss that they give.
 
@@ -23,8 +22,8 @@ def contrast(query: Tensor, index: Tensor, bank: ClusteredBank,
         query (Tensor): (B, D) projections of any length, with gradient.
         index (Tensor): (B,) the images' positions in the training set.
         bank (ClusteredBank): Read.
-        sampler (PairSampler): Chooses.
-        measure (MarginNCELoss): Measures.
+        sampler (Sampler): Chooses.
+        measure (nn.Module): Measures: the loss.
         at_once (int, optional): Queries compared at a time. None: all.
 
     Returns:

@@ -3,13 +3,14 @@ from typing import Optional
 
 import torch
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..settings import check_known, written_in
 from .members import Members
 from .pairs import Draw, Pairs
 from .random_stream import draw_subset
 from .rows import Rows
+from .sampler import Sampler
 from .similarities import Chosen, Similarities, choose
 
 # The released sizes on ImageNet; smaller data sets get smaller ones.
@@ -20,7 +21,7 @@ _BEYOND = 2.
 
 @MODELS.register_module()
 @written_in('model=dict(inter_image=dict(sampler=dict({})))')
-class PairSampler(nn.Module):
+class PairSampler(Sampler):
     """Draw a positive and K negatives for each image of a batch.
 
     The positive is drawn uniformly among the images with the query's label. A
@@ -94,13 +95,6 @@ class PairSampler(nn.Module):
         self._similarities = Similarities()
 
     def allocate(self, num_images: int, held: Optional[int] = None) -> None:
-        """Set K and P for a data set.
-
-        Args:
-            num_images (int): N.
-            held (int, optional): Images that a process draws negatives from,
-                a random part of all. Defaults to None: all.
-        """
         held = num_images if held is None else held
         if self.strategy == 'hard' and held < num_images:
             raise ValueError(
@@ -122,37 +116,12 @@ class PairSampler(nn.Module):
                 'dict(sampler=dict(num_negatives=..., pool_fraction=...)).')
         self.num_negatives, self.pool_size = negatives, pool
 
-    def forward(self,
-                query: Tensor,
-                index: Tensor,
-                features: Tensor,
-                labels: Tensor,
-                generator: torch.Generator,
-                members: Optional[Members] = None) -> Pairs:
-        """:meth:`draw`, then :meth:`compare`, whose arguments these are."""
-        draw = self.draw(index, Rows(features), labels, generator, members)
-        return self.compare(query, index, features, labels, draw)
-
     def draw(self,
              index: Tensor,
              rows: Rows,
              labels: Tensor,
              generator: torch.Generator,
              members: Optional[Members] = None) -> Draw:
-        """Draw all random numbers of a batch; get rows that are elsewhere.
-
-        Args:
-            index (Tensor): (B,) the queries' positions in the training set.
-            rows (Rows): The bank's; negatives are drawn from those that this
-                process holds.
-            labels (Tensor): (N,) cluster numbers.
-            generator (torch.Generator): On their device.
-            members (Members, optional): Kept for these labels. Defaults to
-                None: found anew.
-
-        Returns:
-            Draw: For :meth:`compare`.
-        """
         positive = (members or Members(labels)).draw(
             labels[index].long(),
             labels,
@@ -183,19 +152,6 @@ class PairSampler(nn.Module):
 
     def compare(self, query: Tensor, index: Tensor, features: Tensor,
                 labels: Tensor, draw: Draw) -> Pairs:
-        """Compare queries with what was drawn; a batch may come in parts.
-
-        Args:
-            query (Tensor): (b, D) unit rows.
-            index (Tensor): (b,) their positions in the training set.
-            features (Tensor): (H, D) the rows that negatives come from: the
-                bank's, or those of it that this process holds.
-            labels (Tensor): (N,) cluster numbers.
-            draw (Draw): That of these queries, :meth:`Draw.part`.
-
-        Returns:
-            Pairs: Indices into the bank, and similarities.
-        """
         query_labels = labels[index].unsqueeze(1)  # (b, 1)
         positive_rows = draw.positive_rows
         if positive_rows is None:

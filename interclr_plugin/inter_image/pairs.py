@@ -5,12 +5,18 @@ from torch import Tensor
 
 
 class Pairs(NamedTuple):
-    """What a batch is compared with; similarities carry gradients."""
+    """What a batch is compared with; similarities carry gradients.
+
+    Where all of the K count, the positive is the one that counts most, and
+    its similarity the mean of theirs.
+    """
     positive: Tensor  # (B,) index
     negatives: Tensor  # (B, K) index
     valid: Tensor  # (B, K) bool: False where no negative is left
     positive_similarity: Tensor  # (B,)
     negative_similarity: Tensor  # (B, K)
+    # (B, K) what each counts as a positive, 1 in all; None: `positive` alone
+    weights: Optional[Tensor] = None
 
 
 class Draw(NamedTuple):

@@ -1,11 +1,11 @@
 """How well pseudo-labels and pairs agree with true classes."""
-from typing import Dict
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 import torch
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import nn
 
 from ..datasets.positions import innermost_dataset
 from ..evaluation.benchmark import true_labels
@@ -32,7 +32,10 @@ class LabelMonitor(Monitor):
     their query, depends on the features too: it is estimated by drawing with
     the run's own sampler for some random images, whose rows in the bank stand
     in for the queries. A row is an earlier key of the image, not the query
-    that a step would compare.
+    that a step would compare. Where the sampler says what each image counts
+    (:class:`RelationSampler`), true positives are the share of it that images
+    of the query's class have, estimated likewise, and all images compared
+    are among its negatives.
 
     Args:
         interval (int): Epochs between two measurements; the last epoch is
@@ -75,16 +78,21 @@ class LabelMonitor(Monitor):
         from sklearn import metrics
         truth, labels = self._truth, branch.bank.labels.cpu().numpy()
         table = metrics.cluster.contingency_matrix(truth, labels, sparse=True)
-        others = branch.sampler.positives == 'others'
+        true, false = self._estimate(branch)
+        if true is None:
+            others = branch.sampler.positives == 'others'
+            true = true_positives(table, others)
         return {
             'labels/nmi': metrics.normalized_mutual_info_score(truth, labels),
             'labels/ari': metrics.adjusted_rand_score(truth, labels),
             'labels/purity': purity(table),
-            'labels/true_positives': true_positives(table, others),
-            'labels/false_negatives': self._false_negatives(branch),
+            'labels/true_positives': true,
+            'labels/false_negatives': false,
         }
 
-    def _false_negatives(self, branch: InterImageBranch) -> float:
+    def _estimate(self,
+                  branch: InterImageBranch) -> Tuple[Optional[float], float]:
+        # True positives, where the sampler alone can tell; false negatives.
         bank, sampler = branch.bank, branch.sampler
         labels = bank.labels
         truth = torch.from_numpy(np.asarray(self._truth)).to(labels.device)
@@ -95,18 +103,18 @@ class LabelMonitor(Monitor):
             generator=generator,
             device=labels.device)
         false = torch.zeros(2, device=labels.device)
+        true = torch.zeros((), device=labels.device)
         for index in chosen.split(_AT_ONCE):
             draw = sampler.draw(index, bank.rows, labels, generator,
                                 bank.members)
             pairs = sampler.compare(
                 bank.rows.take(index).float(), index, bank.features, labels,
                 draw)
-            false += _count(truth[index], truth[pairs.negatives], pairs.valid)
-        share = false[0] / false[1].clamp(min=1)
-        return float(share)
-
-
-def _count(classes: Tensor, others: Tensor, valid: Tensor) -> Tensor:
-    # Those of the query's class, and all.
-    same = (others == classes.unsqueeze(1)) & valid
-    return torch.stack((same.sum(), valid.sum())).float()
+            same = truth[pairs.negatives] == truth[index].unsqueeze(1)
+            same &= pairs.valid
+            false += torch.stack((same.sum(), pairs.valid.sum()))
+            if pairs.weights is not None:
+                true += (pairs.weights * same).sum()
+        weighed = pairs.weights is not None
+        return (float(true / self.num_queries) if weighed else None,
+                float(false[0] / false[1].clamp(min=1)))

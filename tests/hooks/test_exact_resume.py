@@ -213,6 +213,12 @@ def every_other_epoch(config):
     config.default_hooks.checkpoint.interval = 2
 
 
+def relations(config):
+    # Between two looks at the axes lie an epoch's end, and the kill.
+    config.model.inter_image.sampler = dict(
+        type='RelationSampler', whitening_interval=4)
+
+
 # Algorithm, labels, changes, workers, processes, the step that a kill stops.
 LONGER = {
     'offline_2': ('moco', 'OfflineKMeans', [], 0, 2, STEPS + 2),
@@ -225,12 +231,16 @@ LONGER = {
     'byol': ('byol', 'OnlineKMeans', [every_4_steps], 0, 1, STEPS + 4),
     'swav': ('swav', 'OnlineKMeans', [], 0, 1, STEPS + 4),
     'mocov3': ('mocov3', 'OnlineKMeans', [every_4_steps], 0, 1, STEPS + 4),
+    'relations_2': ('moco', 'OnlineKMeans', [relations, averaging], 0, 2,
+                    STEPS + 4),
 }
+LONGER_OF_EVERY_RUN = 'offline_2', 'relations_2'
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [
-    pytest.param(name, marks=[pytest.mark.matrix] * (name != 'offline_2'))
+    pytest.param(
+        name, marks=[pytest.mark.matrix] * (name not in LONGER_OF_EVERY_RUN))
     for name in LONGER
 ])
 def test_three_epochs(tmp_path, name):
