@@ -19,7 +19,13 @@ from operator import methodcaller
 from pathlib import Path
 
 import torch
-from branch_sides import FEAT_DIM, build, make_batches, with_small_clusters
+from branch_sides import (
+    FEAT_DIM,
+    Relations,
+    build,
+    make_batches,
+    with_small_clusters,
+)
 from matplotlib.figure import Figure
 
 SIZES = {
@@ -115,6 +121,13 @@ def measure_times(size, sides, strategies, repeats, clock, device):
         rows[f'- floor: its two products, {strategy}'] = measure(
             dict(ours=both['ours'].floor()), batches, clock,
             lambda run, batch: run(batch[0]))
+    ours = both['ours']
+    ours.use('semi-hard, candidates')
+    relations = Relations(ours)
+    rows['step, relations; beside it, the default'] = measure(
+        dict(ours=relations, reference=ours), batches, clock, step)
+    rows['- their axes, every 40 steps'] = measure(
+        dict(ours=relations), batches, clock, lambda side, batch: side.look())
     rows['centroid update'] = measure(
         both, batches, clock, lambda side, batch: side.update_centroids())
     # The steps moved labels: start the repairs from a state without small

@@ -3,7 +3,11 @@ import torch
 import torch.nn.functional as F
 from reference_0x import Reference0x
 
-from interclr_plugin.inter_image import InterImageBranch
+from interclr_plugin.inter_image import (
+    InterImageBranch,
+    RelationLoss,
+    RelationSampler,
+)
 
 FEAT_DIM = 128
 MIN_CLUSTER_SIZE = 20
@@ -84,6 +88,27 @@ class Ours:
     def repair_small_clusters(self):
         self.branch.labels.repair_small_clusters(
             self.bank, self.bank.shared())
+
+
+class Relations:
+    """The same branch with a sampler of relations, a step at a time."""
+
+    def __init__(self, ours):
+        self._ours = ours
+        self._parts = RelationSampler(), RelationLoss()
+        self._parts[0].allocate(ours.bank.num_images)
+        self.look()
+
+    def look(self):
+        self._parts[0].look(self._ours.bank)
+
+    def step(self, query, key, index):
+        branch = self._ours.branch
+        before = branch.sampler, branch.loss
+        branch.sampler, branch.loss = self._parts
+        loss = self._ours.step(query, key, index)
+        branch.sampler, branch.loss = before
+        return loss
 
 
 class Theirs(Reference0x):

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from branch import SIZES
 from branch import step as branch_step
-from branch_sides import build, make_batches, with_small_clusters
+from branch_sides import Relations, build, make_batches, with_small_clusters
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -139,6 +139,10 @@ def waits(checks, options):
             step = waits_of(partial(branch_step, side, batch))
         checks.add(f'{strategy}: waits of forward, backward and write',
                    step, 0)
+    relations = Relations(side)
+    for batch in batches:
+        step = waits_of(partial(branch_step, relations, batch))
+    checks.add('relations: waits of forward, backward and write', step, 0)
     checks.add("waits of the labels' cadence",
                waits_of(side.branch.after_step), 1)
     checks.add('waits of the question for faults',

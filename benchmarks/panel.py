@@ -163,8 +163,7 @@ class Cell:
             config.model.inter_image.num_clusters = num_classes(self)
         for part in ('sampler', 'labels'):
             part = config.model.inter_image.get(part, {})
-            if part.get('type') in ('NeighbourSampler', 'RelationSampler',
-                                    'WhitenedKMeans'):
+            if part.get('type') in ('NeighbourSampler', 'WhitenedKMeans'):
                 part.feat_dim = config.model.neck.out_channels
             if 'average' in part:
                 part.num_images = (
@@ -360,8 +359,10 @@ def table(results: List[dict], baseline: str) -> str:
     titles = ('kNN, validation', 'linear, validation', 'kNN, test',
               'linear, test')
     cells = {(r['set'], r['arm'], r['seed']): r for r in results}
-    arms = [arm for arm in PANEL_ARMS if any(r['arm'] == arm
-                                             for r in results)]
+    there = {r['arm'] for r in results}
+    # Those on trial may be gone, and their results stay.
+    arms = [arm for arm in PANEL_ARMS if arm in there]
+    arms += sorted(there - set(arms))
     lines = [
         '| set | arm | seeds | ' + ' | '.join(titles[:2]) + ' | ' +
         ' | '.join(f'{title}: less {baseline}' for title in titles) +

@@ -193,19 +193,18 @@ def _near(**options) -> dict:
 
 
 _WHITENED_LABELS = {_LABELS + 'type': 'WhitenedKMeans'}
-_LOSS = 'model.inter_image.loss.'
-_WEIGHED = {_LOSS + 'type': 'WeighedNCELoss'}
+_WEIGHED = {'model.inter_image.loss.type': 'WeighedNCELoss'}
 
-_TWO_BANKS = {_BANK + 'type': 'TwoBanks'}
 _WEIGHTS_1_05 = {'model.intra_weight': 1.0, 'model.inter_weight': 0.5}
 _IN_CLUSTER = _near(reach='cluster')
 
 
 def _relations(**options) -> dict:
     return {
-        **_near(**options), _SAMPLER + 'type': 'RelationSampler',
-        _LOSS + 'type': 'RelationLoss',
-        _LOSS + 'temperature': 0.1
+        **_AVERAGED, _SAMPLER + 'type': 'RelationSampler',
+        # What `propose` gives is of pairs.
+        _SAMPLER + '_delete_': True,
+        **{_SAMPLER + name: value for name, value in options.items()}
     }
 
 
@@ -308,35 +307,15 @@ PANEL_ARMS.update({
     },
     # All candidates count, as much as they are alike to the averaged row.
     'relations': _relations(),
-    'relations, plain': _relations(space='plain', sharpness=0.04),
-    'relations and itself': _relations(itself_too=0.5),
-    'relations, two banks': {
-        **_relations(),
-        _BANK + 'type': 'TwoBanks'
-    },
     'relations, weights 1 and 0.5': {
-        **_relations(), 'model.intra_weight': 1.0,
-        'model.inter_weight': 0.5
-    },
-    'relations, two banks, weights 1 and 0.5': {
-        **_relations(), **_TWO_BANKS, **_WEIGHTS_1_05
-    },
-    'relations 0.1, two banks, weights 1 and 0.5': {
-        **_relations(sharpness=0.1), **_TWO_BANKS, **_WEIGHTS_1_05
-    },
-    'relations, two banks, weights 1 and 0.25': {
-        **_relations(), **_TWO_BANKS, 'model.intra_weight': 1.0
-    },
-    'relations, weights 1 and 0.25': {
-        **_relations(), 'model.intra_weight': 1.0
+        **_relations(),
+        **_WEIGHTS_1_05
     },
     'relations, momentum 0.5, weights 1 and 0.25': {
         **_relations(), _BANK + 'momentum': 0.5,
         'model.intra_weight': 1.0
     },
-    'relations 0.03, weights 1 and 0.25': {
-        **_relations(sharpness=0.03), 'model.intra_weight': 1.0
-    },
+    'relations 0.03': _relations(target_temperature=0.03),
     # What the loss could give: `panel.py` counts the classes of the set.
     'true classes': {
         **_AVERAGED,

@@ -9,7 +9,8 @@ A batch's way through it::
         stock loss(), its projections recorded   algorithms/projections.py
         position of each image                   algorithms/image_index.py
         InterImageBranch(query, key, index)      inter_image/branch.py
-            positives and negatives              inter_image/pair_sampler.py
+            positives and negatives              inter_image/pair_sampler.py,
+                                                 inter_image/relation_sampler.py
             MarginNCE                            inter_image/margin_nce_loss.py
             labels, then bank                    inter_image/label_updaters.py,
                                                  inter_image/clustered_bank.py

@@ -53,9 +53,10 @@ def small(path, images, work_dir):
         'model.neck.in_channels': 32,
         'model.neck.hid_channels': 16,
         'model.inter_image.num_clusters': 4,
-        'model.inter_image.sampler.num_negatives': 4,
         'default_hooks.checkpoint.interval': 1,
     })
+    if 'sampler' not in config.model.inter_image:  # relations have one
+        config.model.inter_image.sampler = dict(num_negatives=4)
     if 'neck' in config.model.inter_image:  # BYOL's
         config.model.inter_image.neck.in_channels = 32
     if 'queue_len' in config.model:

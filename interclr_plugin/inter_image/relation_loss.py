@@ -9,7 +9,7 @@ from ..settings import written_in
 
 
 @MODELS.register_module()
-@written_in("model=dict(inter_image=dict(loss=dict(type='RelationLoss', {})))")
+@written_in('model=dict(inter_image=dict(loss=dict({})))')
 class RelationLoss(nn.Module):
     """Cross entropy between how alike images shall be, and how alike they are.
 
@@ -27,8 +27,7 @@ class RelationLoss(nn.Module):
         if not 0 < temperature < math.inf:
             raise ValueError(
                 f'temperature={temperature} must be above 0 and finite. '
-                "Change inter_image=dict(loss=dict(type='RelationLoss', "
-                'temperature=...)).')
+                'Change inter_image=dict(loss=dict(temperature=...)).')
         self.temperature = temperature
 
     def forward(self, positive: Tensor, negatives: Tensor,

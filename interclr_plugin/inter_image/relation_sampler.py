@@ -15,12 +15,11 @@ from .sampler import Sampler
 from .whitening import Whitening
 
 _MOST_CANDIDATES = 1 << 16
-_PLACE = "inter_image=dict(sampler=dict(type='RelationSampler', {}))"
+_PLACE = 'inter_image=dict(sampler=dict({}))'
 
 
 @MODELS.register_module()
-@written_in("model=dict(inter_image=dict(sampler=dict(type='RelationSampler', "
-            '{})))')
+@written_in('model=dict(inter_image=dict(sampler=dict({})))')
 class RelationSampler(Sampler):
     """Compare with many images, and say how alike each is to the query's own.
 

@@ -254,6 +254,36 @@ def test_false_negatives(tmp_path):
     assert found == pytest.approx([np.mean(shares)], abs=5e-3)
 
 
+def test_pairs_that_all_count(tmp_path):
+    """Without it a sampler of relations would be measured as one that draws
+    from clusters, or its own image be counted among the right ones."""
+    config = small_config('mmpretrain', tmp_path)
+    config.model.inter_image.sampler = dict(
+        type='RelationSampler', num_candidates=96)  # all
+    config.custom_hooks += [
+        dict(type='LabelMonitor', num_queries=2000),
+        dict(type='PairMonitor', interval=1)
+    ]
+    _, runner = train(config)
+    branch = runner.model.inter_image
+    monitor, = (h for h in runner.hooks if isinstance(h, LabelMonitor))
+    truth, rows = monitor._truth, branch.bank.features
+    compared = branch.sampler.whitening(rows).double().numpy()
+    shares, false = [], []
+    for image in range(len(truth)):
+        others = [j for j in range(len(truth)) if j != image]
+        counts = np.exp([compared[image] @ compared[j] / 0.05 for j in others])
+        same = truth[others] == truth[image]
+        shares.append(counts[same].sum() / counts.sum())
+        false.append(same.mean())
+    saved = checkpoint(tmp_path, 1)
+    assert history(saved, 'labels/true_positives')[-1] == pytest.approx(
+        np.mean(shares), abs=0.02)
+    assert history(saved, 'labels/false_negatives')[-1] == pytest.approx(
+        np.mean(false), abs=0.01)
+    assert len(history(saved, 'pairs/positive_similarity')) == 6
+
+
 def test_the_lists_to_copy(tmp_path):
     """Without it the lines that users copy could fail, or name a hook that
     nothing here tests."""
