@@ -707,7 +707,7 @@ MUTATIONS = [
     _top('averaged models have axes of their own',
          'hooks/bank_resume.py',
          'averaged.module.inter_image.sampler = branch.sampler', 'pass',
-         'hooks/test_exact_resume.py::test_three_epochs[relations_2]'),
+         'hooks/test_resume.py::test_averaged_models_share_the_live_bank'),
     _top('relations are measured as draws from clusters',
          'monitors/label_monitor.py',
          'if true is None:', 'if True:',
