@@ -679,7 +679,7 @@ MUTATIONS = [
            'test_loss_and_gradient_are_the_specification_s'),
     _inter("the target's temperature is left out",
            'inter_image/relation_sampler.py',
-           'alike = alike.div_(self.target_temperature)', 'pass',
+           '(draw.own / self.target_temperature)', 'draw.own',
            'test_relations.py::'
            'test_loss_and_gradient_are_the_specification_s'),
     _inter('axes are those of the first clustering for ever',

@@ -46,5 +46,23 @@ class RelationLoss(nn.Module):
         """
         logits = negatives.masked_fill(~valid, -math.inf) / self.temperature
         # The weights add up to 1: their mean is all of them that matters.
-        loss = torch.logsumexp(logits, 1) - positive / self.temperature
+        loss = _LogSumExp.apply(logits) - positive / self.temperature
         return loss.mean()
+
+
+class _LogSumExp(torch.autograd.Function):
+    """Of each row, (B, M) to (B,). torch's own takes twice the time on a CPU,
+    and computes in the backward pass what the forward pass has known."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor) -> Tensor:
+        largest = logits.amax(1, keepdim=True)
+        shares = (logits - largest).exp_()
+        total = shares.sum(1, keepdim=True)
+        ctx.save_for_backward(shares.div_(total))
+        return (largest + total.log()).squeeze(1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        shares, = ctx.saved_tensors
+        return shares * gradient.unsqueeze(1)

@@ -100,8 +100,7 @@ class RelationSampler(Sampler):
                 labels: Tensor, draw: 'Relations') -> Pairs:
         own = draw.index == index.unsqueeze(1)  # (b, M)
         with torch.no_grad():
-            alike = draw.own @ draw.whitened.t()
-            alike = alike.div_(self.target_temperature)
+            alike = (draw.own / self.target_temperature) @ draw.whitened.t()
             target = alike.masked_fill_(own, -torch.inf).softmax(1)
         similarity = query @ draw.rows.t()
         return Pairs(draw.index[target.argmax(1)],
