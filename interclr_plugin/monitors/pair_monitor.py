@@ -22,7 +22,8 @@ class PairMonitor(Monitor):
     ``pairs/positive_similarity`` and ``pairs/negative_similarity``, mean
     cosines with the queries; ``pairs/hardest_share``, how much of the
     gradient of an image's negatives comes from the most similar hundredth of
-    them (at least one).
+    them (at least one). With relations every image counts as a positive, as
+    much as the sampler says, and is among the negatives too.
 
     It listens to what the branch's loss is given, in the steps that are
     measured alone: nothing is computed twice. Steps without inter-image loss
