@@ -44,8 +44,8 @@ MUTATIONS = [
            'test_the_first_clustering_has_the_geometry_too'),
     _inter('a row is written ahead of its removal from the sums',
            'inter_image/clustered_bank.py',
-           'self._sums.add(old, before, -once.long())',
-           'self._sums.add(rows, before, -once.long())',
+           'self._sums.replace(old, before, rows, labels, once)',
+           'self._sums.replace(rows, before, rows, labels, once)',
            'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them'),
     _top('the order of files does not count in the fingerprint',
@@ -117,9 +117,9 @@ MUTATIONS = [
         return loss, done
 """, 'test_branch.py::test_the_loss_reads_the_bank_before_it_is_written'),
     _inter('a repeated image keeps any of its keys',
-           'inter_image/branch.py',
-           'first = first_occurrence(index)',
-           'first = torch.arange(len(index), device=index.device)',
+           'inter_image/clustered_bank.py',
+           'old, rows = self.rows.take(index), rows[first]',
+           'old = self.rows.take(index)',
            'test_branch.py::test_a_repeated_image_keeps_its_first_key'),
     _inter('a key is stored although its query is NaN',
            'inter_image/branch.py',
@@ -138,21 +138,21 @@ MUTATIONS = [
            'torch.lerp(key, old, self.momentum)',
            'test_clustered_bank.py::test_new_rows_equal_the_formula'),
     _inter('nothing is taken out of the running sums',
-           'inter_image/clustered_bank.py',
-           'self._sums.add(old, before, -once.long())', 'pass',
+           'inter_image/running_means.py',
+           'torch.cat((-counts, counts))', 'torch.cat((0 * counts, counts))',
            'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them'),
     _inter('the sums are made anew at each write',
            'inter_image/clustered_bank.py',
            """\
-                self._sums.add(rows, labels, once.long())
+                self._sums.replace(old, before, rows, labels, once)
 """, """\
                 self._sums = None
 """, 'test_branch.py::test_sums_are_made_once'),
     _inter('an image that stands twice in a write counts twice in the sums',
            'inter_image/clustered_bank.py',
-           'once, before = is_first_occurrence(index), ',
-           'once, before = torch.ones_like(index, dtype=torch.bool), ',
+           'once = first == torch.arange(len(index), device=index.device)',
+           'once = torch.ones_like(index, dtype=torch.bool)',
            'test_clustered_bank.py::'
            'test_any_writes_keep_what_follows_from_them',
            'test_branch.py::test_a_repeated_image_keeps_its_first_key'),

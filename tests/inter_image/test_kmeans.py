@@ -54,6 +54,16 @@ def test_assign_takes_the_largest_product():
     assert kmeans.assign(features, centroids).tolist() == expected
 
 
+def test_the_first_of_equal_products_is_taken():
+    """Without it labels could differ between devices where centroids are
+    alike, as those of images that are there twice."""
+    centroids = torch.randn(7, 6, generator=seeded(1)).repeat(5, 1)
+    found = kmeans.assign(unit_rows(50), centroids)
+    assert found.tolist() == [
+        nearest_centroid(row, centroids[:7]) for row in unit_rows(50)
+    ]
+
+
 def test_assign_in_chunks_is_the_same(monkeypatch):
     """Without this, a bank that needs several chunks could come out in
     another order."""
