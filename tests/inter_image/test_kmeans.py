@@ -231,6 +231,35 @@ def test_refill_reaches_the_best_smallest_piece():
     assert pieces == [2, 3, 3, 4, 4, 4]
 
 
+@pytest.mark.parametrize(('most', 'least', 'counts'), [
+    (40, 1, (25, 10)),  # 40 // 7 for each of five and two pieces
+    (5, 3, (15, 6)),
+    (53, 1, (37, 16)),
+])
+def test_a_refill_of_huge_clusters_cuts_a_part_of_them(most, least, counts):
+    """Without it a step with a collapsed cluster could look at all images,
+    or leave pieces that are small again."""
+    labels = torch.tensor([0] * 37 + [3] * 9 + [5] * 16)
+    labels = labels[torch.randperm(len(labels), generator=seeded(2))]
+    features = unit_rows(len(labels), seed=4)
+    images, numbers = splitting.refill(
+        Rows(features), labels, torch.bincount(labels, minlength=8),
+        seeded(7), None, None, most, least)
+    # What it does where there are no others than evenly spaced members.
+    kept = (labels == 3).nonzero().flatten().tolist()[:1]
+    for donor, count in zip((0, 5), counts):
+        its = (labels == donor).nonzero().flatten().tolist()
+        kept += [its[j * len(its) // count] for j in range(count)]
+    kept = torch.tensor(kept).sort().values
+    alone, expected = splitting.refill(
+        Rows(features[kept]), labels[kept],
+        torch.bincount(labels[kept], minlength=8), seeded(7))
+    assert torch.equal(images, kept[alone])
+    assert torch.equal(numbers, expected)
+    assert torch.bincount(numbers, minlength=8)[[0, 1, 2, 4, 5, 6, 7]].min(
+    ) >= min(counts[0] // 5, counts[1] // 2)
+
+
 def test_refill_cuts_between_two_clouds():
     """Without this, halves could be drawn without a look at the features."""
     near = 0.05 * torch.randn(40, 6, generator=seeded(1))
