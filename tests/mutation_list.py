@@ -288,11 +288,24 @@ MUTATIONS = [
            'bias = None if spherical else -0.5 * centroids.square().sum(1)',
            'bias = None',
            'test_kmeans.py::test_the_nearest_centroid'),
-    _inter('a fold that is not full may win',
+    _inter('a row gets another of equal products',
            'inter_image/kmeans.py',
-           'products[:, count:] = -torch.inf', 'products[:, count:] = 0',
-           'test_kmeans.py::test_assign_takes_the_largest_product',
-           'test_kmeans.py::test_assign_keeps_to_the_allowed'),
+           'torch.from_numpy(products.numpy().argmax(1))',
+           'products.shape[1] - 1 - torch.from_numpy('
+           'products.numpy()[:, ::-1].argmax(1))',
+           'test_kmeans.py::test_the_first_of_equal_products_is_taken'),
+    _inter('a part of a huge cluster is of an older sorting',
+           'inter_image/members.py',
+           """\
+        # Of places in an older sorting a resumed run would know nothing.
+        self._catch_up(labels)
+""", '',
+           'test_members.py::test_evenly_spaced_members_of_some_clusters'),
+    _inter('a repair looks at all of a huge cluster',
+           'inter_image/label_updaters.py',
+           '_MOST_CUT, self.min_cluster_size', 'None, self.min_cluster_size',
+           'test_label_updaters.py::'
+           'test_a_collapsed_cluster_is_repaired_a_part_at_a_time'),
     _inter('the smallest pieces are cut first',
            'inter_image/splitting.py',
            'order = torch.argsort(sizes, stable=True)',
