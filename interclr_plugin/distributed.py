@@ -3,6 +3,8 @@
 ``mmengine.dist`` does nothing when a process is alone, so there is one code
 path for one process and many.
 """
+from typing import Tuple
+
 import torch
 import torch.distributed as torch_dist
 from mmengine import dist
@@ -31,6 +33,23 @@ def gather_rows(rows: Tensor, height: int = 0) -> Tensor:
     missing = max(0, height - len(rows))
     rows = torch.cat((rows, rows[:1].expand(missing, *rows.shape[1:])))
     return torch.cat(dist.all_gather(rows.contiguous()))
+
+
+def gather_numbers(*columns: Tensor, height: int = 0) -> Tuple[Tensor, ...]:
+    """Stack what all processes have of some columns, in one exchange.
+
+    Args:
+        *columns (Tensor): (B,) integers or bool, one for each row.
+        height (int): As for :func:`gather_rows`.
+
+    Returns:
+        tuple[Tensor, ...]: Each (W * max(B, height),); bool as integers where
+        there are several processes.
+    """
+    if dist.get_world_size() == 1:
+        return columns
+    table = torch.stack([column.long() for column in columns], 1)
+    return gather_rows(table, height).unbind(1)
 
 
 def fetch_rows(held: Tensor, owner: Tensor, place: Tensor) -> Tensor:
@@ -78,13 +97,11 @@ def first_occurrence(index: Tensor) -> Tensor:
     Returns:
         Tensor: (n,) positions, ``index[result] == index``.
     """
+    # Columns of a table are no dense memory, of which torch would warn.
+    index = index.contiguous()
     values, order = torch.sort(index, stable=True)
-    position = torch.arange(len(index), device=index.device)
-    starts = torch.ones_like(values, dtype=torch.bool)
-    starts[1:] = values[1:] != values[:-1]
-    # The start of each run of equal values, carried along the run.
-    run_start = torch.where(starts, position, 0).cummax(0).values
-    return torch.empty_like(order).scatter_(0, order, order[run_start])
+    # Where the run of equal values starts: ahead of all of them.
+    return order[torch.searchsorted(values, index)]
 
 
 def is_first_occurrence(index: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 
 from ..checkpoints.branch_names import OLD_IMAGES
 from .positions import image_parts
+from .stored_paths import BLOCK, keeps_paths, paths_of
 
 # Under the checkpoint's ``meta``.
 KEY = 'image_fingerprint'
@@ -29,14 +30,21 @@ def fingerprint(dataset: Any) -> str:
     """
     digest = hashlib.sha256()
     for part in image_parts(dataset):
-        folder = _folder(part)
-        for position in range(len(part)):
-            _add(part.get_data_info(position), folder, digest)
+        folder, quick = _folder(part), keeps_paths(part)
+        for start in range(0, len(part), BLOCK):
+            stop, paths = min(start + BLOCK, len(part)), None
+            if quick:
+                paths = paths_of(part, start, stop, _encoded(folder))
+            if paths is not None:
+                digest.update(paths)
+                continue
+            for position in range(start, stop):
+                _add(part.get_data_info(position), folder, digest)
     return digest.hexdigest()
 
 
 def list_print(dataset: Any) -> Optional[str]:
-    """Sum up a data set's list as it lies in memory, 40 times as quickly.
+    """Sum up a data set's list as it lies in memory, the quickest of all.
 
     Where it did not change, the fingerprint did not; where it did, labels or
     the folder may have, and the images may be the same.
@@ -53,7 +61,7 @@ def list_print(dataset: Any) -> Optional[str]:
         listed = getattr(part, 'data_bytes', None)
         if not isinstance(listed, np.ndarray) or not len(listed):
             return None
-        digest.update(_folder(part).encode('utf-8', 'surrogatepass') + b'\0')
+        digest.update(_encoded(_folder(part)) + b'\0')
         digest.update(_bytes(listed))
         digest.update(_bytes(part.data_address))
     return digest.hexdigest()
@@ -80,8 +88,7 @@ def _add(entry: Dict[str, Any], folder: str, digest: Any) -> None:
         path = str(path)
         if folder and path.startswith(folder):
             path = path[len(folder):]
-        # A name may have bytes that are no UTF-8: Python's surrogates.
-        digest.update(path.encode('utf-8', 'surrogatepass') + b'\0')
+        digest.update(_encoded(path) + b'\0')
     elif 'img' in entry:
         digest.update(np.ascontiguousarray(entry['img']).tobytes())
     else:
@@ -93,6 +100,11 @@ def _folder(dataset: Any) -> str:
     prefix = getattr(dataset, 'data_prefix', None) or {}
     return str(prefix.get('img_path', '')) if isinstance(
         prefix, dict) else str(prefix)
+
+
+def _encoded(path: str) -> bytes:
+    # A name may have bytes that are no UTF-8: Python's surrogates.
+    return path.encode('utf-8', 'surrogatepass')
 
 
 def _bytes(value: Any) -> bytes:

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..distributed import first_occurrence, gather_rows
+from ..distributed import gather_numbers, gather_rows
 from ..settings import check_least, written_in
 from .contrast import contrast
 from .faults import Faults
@@ -185,24 +185,21 @@ class InterImageBranch(BaseModule):
             raise RuntimeError(_ADD_THE_HOOK)
         self._require_width('key', key)
         self.bank.random.step += 1
-        inside = (index >= 0) & (index < self.num_images)  # (B,)
-        safe = torch.where(inside, index, 0)
+        safe = index.clamp(0, self.num_images - 1)  # (B,)
         with torch.autocast(key.device.type, enabled=False):
             key = key.float()
             rows = self.bank.blend(safe, key)
             labels = self.labels.assign(self.bank, safe, rows)
-        good = inside & key.isfinite().all(1)
+        good = (safe == index) & key.isfinite().all(1)
         if query is not None:
             good &= query.isfinite().all(1)
 
         # What is written comes out of a collective: equal on every process.
         rows = gather_rows(rows, self.batch_size)
-        index, labels, good = gather_rows(
-            torch.stack((safe, labels, good.long()), 1),
-            self.batch_size).unbind(1)
-        good = good.bool().all()
-        first = first_occurrence(index)
-        changed = self.bank.write(index, rows[first], labels[first], good)
+        index, labels, good = gather_numbers(
+            safe, labels, good, height=self.batch_size)
+        good = good.all()
+        changed = self.bank.write(index, rows, labels, good)
         self.faults.note(good, self.bank.random.step)
         return dict(change_ratio=changed)
 

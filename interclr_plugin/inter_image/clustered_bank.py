@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ..distributed import is_first_occurrence
+from ..distributed import first_occurrence
 from ..settings import check_known, written_in
 from . import bank_state
 from .members import Members
@@ -122,10 +122,10 @@ class ClusteredBank(nn.Module):
         key = F.normalize(key, dim=1)
         old = self.rows.take(index).float()
         mixed = torch.lerp(old, key, self.momentum)
+        length = mixed.norm(dim=1, keepdim=True)
         # Less than rounding leaves of two opposite unit rows.
-        has_direction = (key != 0).any(1, keepdim=True) & (
-            mixed.norm(dim=1, keepdim=True) > 1e-6)
-        return torch.where(has_direction, F.normalize(mixed, dim=1), old)
+        has_direction = key.any(1, keepdim=True) & (length > 1e-6)
+        return torch.where(has_direction, mixed / length, old)
 
     def write(self,
               index: Tensor,
@@ -136,7 +136,7 @@ class ClusteredBank(nn.Module):
 
         Args:
             index (Tensor): (n,) positions in the training set; where one
-                repeats, its rows and labels must be equal.
+                repeats, its first row and label count.
             rows (Tensor, optional): (n, D) unit rows, rounded to the bank's
                 dtype. None: they stay.
             labels (Tensor): (n,) cluster numbers.
@@ -146,17 +146,18 @@ class ClusteredBank(nn.Module):
         Returns:
             Tensor: () share of these images whose label changed.
         """
-        once, before = is_first_occurrence(index), self.labels_of(index)
+        first, before = first_occurrence(index), self.labels_of(index)
+        once = first == torch.arange(len(index), device=index.device)
+        labels = labels[first]
         if good is not None:
             labels = torch.where(good, labels, before)
         if rows is not None:
-            old = self.rows.take(index)
+            old, rows = self.rows.take(index), rows[first]
             if good is not None:
                 rows = torch.where(good, rows, old)
             rows = rows.to(old)
             if self._sums is not None:
-                self._sums.add(old, before, -once.long())
-                self._sums.add(rows, labels, once.long())
+                self._sums.replace(old, before, rows, labels, once)
             self.rows.put(index, rows)
         elif self._sums is not None:
             self._sums.move(self.rows, index[once], before[once], labels[once])

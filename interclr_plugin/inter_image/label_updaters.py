@@ -18,6 +18,9 @@ _RELEASED_SHARE = 20 / 128
 # what a step does at a million clusters' size, and more than any repair of
 # ImageNet's size or less needs but for the first ones.
 _MOST_COMPARED = 1 << 26
+# Members of the clusters that one repair cuts: some times a step, too. Only
+# where most images are in a few clusters there are more.
+_MOST_CUT = 1 << 18
 
 
 @MODELS.register_module()
@@ -129,9 +132,10 @@ class OnlineKMeans(PseudoLabels):
         largest (:func:`splitting.refill`, which differs from the released
         code, docs/method.md 10.6). No small cluster is left, or, where so
         many are small that one step would take long, the larger of them wait
-        for the next repair. The centroids of all clusters whose members
-        changed are recomputed, of those that received members too: the
-        released code leaves these stale.
+        for the next repair. Of clusters with very many members a part is cut
+        and the rest stays, to find its centroid when it is seen again. The
+        centroids of all clusters whose members changed are recomputed, of
+        those that received members too: the released code leaves these stale.
 
         Args:
             bank (ClusteredBank): Clustered.
@@ -149,7 +153,8 @@ class OnlineKMeans(PseudoLabels):
                 rows, centroids, allowed=~small))
         bank.write(homeless, None, nearest)
         images, pieces = refill(bank.rows, bank.labels, bank.sums.sizes,
-                                generator, bank.members, len(chosen))
+                                generator, bank.members, len(chosen),
+                                _MOST_CUT, self.min_cluster_size)
         moves = pieces != bank.labels[images]
         bank.write(images[moves], None, pieces[moves])
         self.num_repaired += len(torch.cat((homeless, images[moves])).unique())

@@ -32,11 +32,16 @@ class Members:
         self._sort(labels)
 
     def _sort(self, labels: Tensor) -> None:
-        images = torch.arange(len(labels), device=labels.device)
-        # (N,) sorted label * N + image
-        self._keys = (labels.long() * len(labels) + images).sort().values
-        self._written = images[:0]  # (R,) images, and what the sorting knew
-        self._known = images[:0]
+        keys = labels.long() * len(labels)
+        keys += torch.arange(len(labels), device=labels.device)
+        if keys.device.type == 'cpu':
+            # In place: nothing else of the size of N stays or comes.
+            keys.numpy().sort()
+        else:
+            keys = keys.sort().values
+        self._keys = keys  # (N,) sorted label * N + image
+        # (R,) images, and what the sorting knew
+        self._written = self._known = keys.new_empty(0)
 
     def record(self, index: Tensor, before: Tensor, labels: Tensor) -> None:
         """Take note of images whose labels were written, by one write.
@@ -52,11 +57,14 @@ class Members:
         self._written = torch.cat((self._written, index))
         self._known = torch.cat((self._known, before))
         if len(self._written) > most:
-            # A GPU sorts in no time, and would have to wait for a merge.
-            if labels.device.type == 'cpu':
-                self._merge(labels)
-            else:
-                self._sort(labels)
+            self._catch_up(labels)
+
+    def _catch_up(self, labels: Tensor) -> None:
+        # A GPU sorts in no time, and would have to wait for a merge.
+        if labels.device.type == 'cpu':
+            self._merge(labels)
+        else:
+            self._sort(labels)
 
     def _merge(self, labels: Tensor) -> None:
         """Bring the sorting up to date: a fraction of what a new one costs."""
@@ -99,6 +107,32 @@ class Members:
         keys = torch.cat((keys[~torch.isin(keys % total, images)],
                           labels[came].long() * total + came))
         return keys.sort().values % total
+
+    def sample(self, clusters: Tensor, counts: Tensor,
+               labels: Tensor) -> Tensor:
+        """List evenly spaced members of some clusters.
+
+        It costs a merge and what is listed, not what the clusters hold.
+
+        Args:
+            clusters (Tensor): (G,) with members.
+            counts (Tensor): (G,) how many of each, at most its size.
+            labels (Tensor): (N,) all labels, as they are now.
+
+        Returns:
+            Tensor: (n,) images, cluster after cluster, each in ascending
+            order.
+        """
+        # Of places in an older sorting a resumed run would know nothing.
+        self._catch_up(labels)
+        total = len(labels)
+        start = torch.searchsorted(self._keys, clusters * total)
+        size = torch.searchsorted(self._keys, (clusters + 1) * total) - start
+        group = torch.repeat_interleave(counts)
+        number = torch.arange(len(group), device=group.device)
+        number -= (counts.cumsum(0) - counts)[group]
+        place = start[group] + number * size[group] // counts[group]
+        return self._keys[place] % total
 
     def draw(self,
              wanted: Tensor,

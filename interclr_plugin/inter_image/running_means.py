@@ -1,5 +1,5 @@
 """How means of clusters are kept up to date at the cost of what changes."""
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from mmengine import dist
@@ -33,16 +33,22 @@ class RunningMeans:
         dist.all_reduce(self._sums)
         self.sizes = torch.bincount(labels, minlength=num_clusters)  # (C,)
 
-    def add(self, rows: Tensor, numbers: Tensor, times: Tensor) -> None:
-        """Add rows, or take them out; every process has them.
+    def replace(self, old: Tensor, before: Tensor, new: Tensor, after: Tensor,
+                counts: Tensor) -> None:
+        """Take rows out and add others; every process has them.
 
         Args:
-            rows (Tensor): (n, D), as they are stored.
-            numbers (Tensor): (n,) their clusters.
-            times (Tensor): (n,) how often each counts; below 0 it is taken
-                out.
+            old (Tensor): (n, D) those that go, as they are stored.
+            before (Tensor): (n,) the clusters that they leave.
+            new (Tensor): (n, D) those that come, as they are stored.
+            after (Tensor): (n,) the clusters that they go to.
+            counts (Tensor): (n,) bool; an entry that is False is left out.
         """
-        self._sums.index_add_(0, numbers, _whole(rows) * times.unsqueeze(1))
+        counts = counts.long()
+        numbers = torch.cat((before, after))
+        times = torch.cat((-counts, counts))  # (2n,)
+        self._sums.index_add_(0, numbers,
+                              _whole(torch.cat((old, new)), times))
         self.sizes.index_add_(0, numbers, times)
 
     def move(self, rows: Rows, index: Tensor, before: Tensor,
@@ -91,5 +97,7 @@ class RunningMeans:
             sizes > 0, means.to(centroids), centroids[clusters])
 
 
-def _whole(rows: Tensor) -> Tensor:
-    return (rows.float() * _UNIT).round().long()
+def _whole(rows: Tensor, times: Optional[Tensor] = None) -> Tensor:
+    """Give (n, D) rows in whole units; ``times`` (n,) are -1, 0 or 1."""
+    unit = _UNIT if times is None else _UNIT * times.unsqueeze(1)
+    return (rows.float() * unit).round_().long()

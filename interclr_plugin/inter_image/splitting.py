@@ -126,12 +126,30 @@ def split(rows: Rows, members: Tensor, sizes: Tensor, cuts: Tensor,
     return piece
 
 
+def within(sizes: Tensor, cuts: Tensor, most: int, least: int) -> Tensor:
+    """Share out the rows that a refill looks at among the clusters it cuts.
+
+    Args:
+        sizes (Tensor): (G,) members of each.
+        cuts (Tensor): (G,) cuts of each, at least 1.
+        most (int): So many in all, if that gives pieces of ``least``.
+        least (int): Members that a piece shall have.
+
+    Returns:
+        Tensor: (G,) equally many for each piece, or all members.
+    """
+    pieces = cuts + 1
+    return sizes.minimum(pieces * (most // pieces.sum()).clamp(min=least))
+
+
 def refill(rows: Rows,
            labels: Tensor,
            sizes: Tensor,
            generator: torch.Generator,
            members: Optional[Members] = None,
-           most: Optional[int] = None) -> Tuple[Tensor, Tensor]:
+           most: Optional[int] = None,
+           most_rows: Optional[int] = None,
+           least: int = 1) -> Tuple[Tensor, Tensor]:
     """Give every empty cluster a piece of a large one, all in one pass.
 
     The released code cuts the largest cluster in two by 2-means, once for each
@@ -151,6 +169,10 @@ def refill(rows: Rows,
             found where they are needed.
         most (int, optional): Of the empty clusters, so many get a piece.
             Defaults to None: all.
+        most_rows (int, optional): So many members of the clusters that are
+            cut are looked at, evenly spaced ones, and the others stay, unless
+            more are needed for ``least``. Defaults to None: all.
+        least (int): Members that a piece of such a part has. Defaults to 1.
 
     Returns:
         tuple[Tensor, Tensor]: (n,) images, and (n,) the labels they shall
@@ -161,8 +183,14 @@ def refill(rows: Rows,
         return empty, empty
     cuts = apportion(sizes, len(empty))  # (C,)
     donors = (cuts > 0).nonzero().flatten()  # (G,)
-    images = (members or Members(labels)).of(donors, labels)
-    piece = split(rows, images, sizes[donors], cuts[donors], generator)
+    members = members or Members(labels)
+    counts = sizes[donors]
+    if most_rows is None or counts.sum() <= most_rows:
+        images = members.of(donors, labels)
+    else:
+        counts = within(counts, cuts[donors], most_rows, max(least, 1))
+        images = members.sample(donors, counts, labels)
+    piece = split(rows, images, counts, cuts[donors], generator)
     # The first piece of a donor keeps its number; the others take empty ones.
     pieces = cuts[donors] + 1
     numbers = empty.new_full((len(donors) + len(empty), ), -1)

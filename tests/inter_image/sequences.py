@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 from mmengine import dist
 
-from interclr_plugin.inter_image import InterImageBranch
+from interclr_plugin.inter_image import InterImageBranch, label_updaters
 
 FEAT_DIM = 3
 OPERATIONS = ('step', 'nan', 'repair', 'centroids', 'resume', 'recluster')
@@ -32,6 +32,7 @@ def settings_and_operations(draw):
         positives=draw(st.sampled_from(['all', 'others'])),
         geometry=draw(st.sampled_from(['plain', 'spherical'])),
         momentum=draw(st.sampled_from([0.3, 1.0])),
+        most_cut=draw(st.sampled_from([4, 1 << 18])),
         min_size=draw(st.integers(0, num_images // num_clusters // 2)),
         seed=draw(st.integers(0, 999)))
     operations = draw(
@@ -42,6 +43,7 @@ def settings_and_operations(draw):
 
 
 def build(settings):
+    label_updaters._MOST_CUT = settings['most_cut']
     branch = InterImageBranch(
         num_clusters=settings['num_clusters'],
         feat_dim=FEAT_DIM,

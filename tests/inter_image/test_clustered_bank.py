@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import means, unit, updated_bank
 
-from interclr_plugin.distributed import first_occurrence
 from interclr_plugin.inter_image import ClusteredBank
 from interclr_plugin.inter_image import clustered_bank as module
 
@@ -106,7 +105,7 @@ def test_any_batch_gives_the_reference_and_unit_rows(data, num_images,
         len(index), 5, generator=torch.Generator().manual_seed(seed))
     expected = updated_bank(bank.features, index, keys.numpy(), momentum)
     rows = bank.blend(index, keys)
-    bank.write(index, rows[first_occurrence(index)], 0 * index)
+    bank.write(index, rows, 0 * index)
     np.testing.assert_allclose(bank.features, expected, atol=1e-6)
     np.testing.assert_allclose(bank.features.norm(dim=1), 1, atol=1e-6)
 
@@ -128,11 +127,20 @@ def test_any_writes_keep_what_follows_from_them(dtype, monkeypatch):
     draw = torch.Generator().manual_seed(1)
     for step in range(20):
         index = torch.randint(40, (6, ), generator=draw)
-        rows = F.normalize(torch.randn(40, 5, generator=draw), dim=1)[index]
-        labels = torch.randint(4, (40, ), generator=draw)[index]
-        before = bank.labels[index]
-        changed = bank.write(index, None if step % 3 == 0 else rows, labels)
-        distinct = {int(i): bool(c) for i, c in zip(index, before != labels)}
+        rows = F.normalize(torch.randn(6, 5, generator=draw), dim=1)
+        labels = torch.randint(4, (6, ), generator=draw)
+        # Of what repeats the first counts.
+        expected, kept = bank.labels.tolist(), bank.features.clone()
+        distinct = {}
+        for image, row, label in zip(index.tolist(), rows, labels.tolist()):
+            if image not in distinct:
+                distinct[image] = expected[image] != label
+                expected[image] = label
+                if step % 3:
+                    kept[image] = row
+        changed = bank.write(index, rows if step % 3 else None, labels)
+        assert bank.labels.tolist() == expected
+        assert torch.equal(bank.features, kept)
         assert changed.item() == pytest.approx(
             sum(distinct.values()) / len(distinct))
     assert len(made) == 2

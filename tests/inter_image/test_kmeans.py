@@ -54,6 +54,16 @@ def test_assign_takes_the_largest_product():
     assert kmeans.assign(features, centroids).tolist() == expected
 
 
+def test_the_first_of_equal_products_is_taken():
+    """Without it labels could differ between devices where centroids are
+    alike, as those of images that are there twice."""
+    centroids = torch.randn(7, 6, generator=seeded(1)).repeat(5, 1)
+    found = kmeans.assign(unit_rows(50), centroids)
+    assert found.tolist() == [
+        nearest_centroid(row, centroids[:7]) for row in unit_rows(50)
+    ]
+
+
 def test_assign_in_chunks_is_the_same(monkeypatch):
     """Without this, a bank that needs several chunks could come out in
     another order."""
@@ -219,6 +229,35 @@ def test_refill_reaches_the_best_smallest_piece():
     pieces = sorted(cluster_sizes(after.tolist(), 6))
     assert largest_smallest_piece([11, 7, 2], 3) == 3
     assert pieces == [2, 3, 3, 4, 4, 4]
+
+
+@pytest.mark.parametrize(('most', 'least', 'counts'), [
+    (40, 1, (25, 10)),  # 40 // 7 for each of five and two pieces
+    (5, 3, (15, 6)),
+    (53, 1, (37, 16)),
+])
+def test_a_refill_of_huge_clusters_cuts_a_part_of_them(most, least, counts):
+    """Without it a step with a collapsed cluster could look at all images,
+    or leave pieces that are small again."""
+    labels = torch.tensor([0] * 37 + [3] * 9 + [5] * 16)
+    labels = labels[torch.randperm(len(labels), generator=seeded(2))]
+    features = unit_rows(len(labels), seed=4)
+    images, numbers = splitting.refill(
+        Rows(features), labels, torch.bincount(labels, minlength=8),
+        seeded(7), None, None, most, least)
+    # What it does where there are no others than evenly spaced members.
+    kept = (labels == 3).nonzero().flatten().tolist()[:1]
+    for donor, count in zip((0, 5), counts):
+        its = (labels == donor).nonzero().flatten().tolist()
+        kept += [its[j * len(its) // count] for j in range(count)]
+    kept = torch.tensor(kept).sort().values
+    alone, expected = splitting.refill(
+        Rows(features[kept]), labels[kept],
+        torch.bincount(labels[kept], minlength=8), seeded(7))
+    assert torch.equal(images, kept[alone])
+    assert torch.equal(numbers, expected)
+    assert torch.bincount(numbers, minlength=8)[[0, 1, 2, 4, 5, 6, 7]].min(
+    ) >= min(counts[0] // 5, counts[1] // 2)
 
 
 def test_refill_cuts_between_two_clouds():

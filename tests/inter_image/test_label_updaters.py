@@ -22,6 +22,7 @@ from interclr_plugin.inter_image import (
     kmeans,
     label_updaters,
 )
+from interclr_plugin.inter_image.members import Members
 from interclr_plugin.inter_image.rows import Rows
 
 
@@ -390,3 +391,25 @@ def test_a_large_repair_is_spread_over_steps(monkeypatch):
     for left in (3, 2, 1, 0):
         state.repair_small_clusters(bank, seeded(left))
         assert (bank.sizes() < 5).sum() == left
+
+
+def test_a_collapsed_cluster_is_repaired_a_part_at_a_time(monkeypatch):
+    """Without it one step of a collapsed network works on all images."""
+    monkeypatch.setattr(label_updaters, '_MOST_CUT', 60)
+    sizes = [300, 3, 0, 20, 0, 8]
+    state, bank = with_sizes(sizes)
+    before = bank.labels.clone()
+    state.repair_small_clusters(bank, seeded(3))
+    assert bank.sizes().min() >= 5
+    # 60 // 4 of each of four pieces, the first of which stays; and 3 more.
+    moved = (bank.labels != before).nonzero().flatten()
+    assert len(moved) <= 45 + 3 and bank.sizes()[0] >= 300 - 45
+    np.testing.assert_allclose(
+        bank.centroids,
+        means(bank.features, bank.labels.tolist(), bank.centroids),
+        atol=1e-6)
+    anew = Members(bank.labels)
+    every = torch.arange(6)
+    assert torch.equal(bank.members.of(every, bank.labels),
+                       anew.of(every, bank.labels))
+    assert torch.equal(bank.sums.sizes, bank.sizes())

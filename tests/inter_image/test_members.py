@@ -108,6 +108,47 @@ def test_the_members_of_some_clusters(num_images, num_clusters, batch, seed):
         assert len(members._written) <= 64
 
 
+@given(
+    num_images=st.integers(1, 90),
+    num_clusters=st.integers(1, 5),
+    seed=st.integers(0, 999))
+def test_evenly_spaced_members_of_some_clusters(num_images, num_clusters,
+                                                seed):
+    """Without it a repair could take an image twice, or one of another
+    cluster, or others in a resumed run."""
+    draw = seeded(seed)
+    labels = torch.randint(num_clusters, (num_images, ), generator=draw)
+    members = Members(labels)
+    for _ in range(4):
+        index = torch.randint(num_images, (7, ), generator=draw)
+        new = torch.randint(num_clusters, (num_images, ), generator=draw)
+        write(members, labels, index, new[index])
+    expected, counts = [], []
+    some = labels.unique()
+    for cluster in some.tolist():
+        found = (labels == cluster).nonzero().flatten().tolist()
+        count = int(torch.randint(len(found) + 1, (), generator=draw))
+        counts.append(count)
+        expected += [found[j * len(found) // count] for j in range(count)]
+    assert members.sample(some, torch.tensor(counts),
+                          labels).tolist() == expected
+    assert members.of(some, labels).tolist() == [
+        image for cluster in some
+        for image in (labels == cluster).nonzero().flatten().tolist()
+    ]
+
+
+def test_keys_have_room_for_the_largest_sets():
+    """Without it 8-bit labels of many images would run over, and images of
+    one cluster stand among those of another."""
+    labels = (torch.arange(70000) % 128).to(torch.int8)
+    members = Members(labels)
+    found = members.of(torch.tensor([127]), labels)
+    assert found.tolist() == list(range(127, 70000, 128))
+    # The largest key: 2^31 - 1 clusters of as many images.
+    assert (2**31 - 1)**2 <= torch.iinfo(members._keys.dtype).max // 2
+
+
 def test_the_notes_of_writes_do_not_grow_for_ever():
     """Without it each draw would cost more than the one before."""
     labels = torch.zeros(50, dtype=torch.long)

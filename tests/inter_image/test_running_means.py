@@ -38,15 +38,14 @@ def test_they_are_the_means(writes, seed, dtype):
         index = torch.randint(30, (5, ), generator=draw)  # some twice
         rows = unit_rows(30, step).to(dtype)[index]
         numbers = torch.randint(6, (30, ), generator=draw)[index]
-        once = is_first_occurrence(index).long()
+        once = is_first_occurrence(index)
         before = labels[index]
         if step % 3 == 0:
             index, before, numbers = (
-                part[once > 0] for part in (index, before, numbers))
+                part[once] for part in (index, before, numbers))
             running.move(Rows(features), index, before, numbers)
         else:
-            running.add(features[index], before, -once)
-            running.add(rows, numbers, once)
+            running.replace(features[index], before, rows, numbers, once)
             features[index] = rows
         labels[index] = numbers
     old = torch.randn(6, 5, generator=draw)
