@@ -88,13 +88,16 @@ python_of_torch() {
         > "$("$folder/bin/python" -c \
             'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
 }
-pip() {
-    "$folder/bin/python" -m pip --disable-pip-version-check "$@"
+# Few of the files are ever imported, and Python compiles these when they are:
+# to compile all would be half of the time.
+install() {
+    "$folder/bin/python" -m pip --disable-pip-version-check install \
+        --no-compile "$@"
 }
 if [ -z "${WHEELS:-}" ]; then
-    step 'installing the packages' pip install --no-deps \
+    step 'installing the packages' install --no-deps \
         -r "requirements/$stack.txt"
-    step 'installing what PyTorch asks for' pip install torch torchvision
+    step 'installing what PyTorch asks for' install torch torchvision
 else
     export PIP_NO_INDEX=1 PIP_FIND_LINKS="$WHEELS"
     # Behind the folder's own packages, wherever the interpreter has PyTorch;
@@ -103,11 +106,11 @@ else
     for file in common "$stack"; do
         sed '/^torch/d' "requirements/$file.txt" > "$folder/$file.txt"
     done
-    step 'installing the packages' pip install --no-deps -r "$folder/$stack.txt"
+    step 'installing the packages' install --no-deps -r "$folder/$stack.txt"
     "$folder/bin/python" -c 'import torchvision' 2> /dev/null ||
-        step 'installing torchvision' pip install --no-deps torchvision
+        step 'installing torchvision' install --no-deps torchvision
 fi
-step 'installing interclr_plugin' pip install --no-deps --no-build-isolation \
+step 'installing interclr_plugin' install --no-deps --no-build-isolation \
     -e .
 # mim 0.3.9 looks for a package beside its metadata, where an editable install
 # has none (mmpretrain 1885).
