@@ -5,7 +5,7 @@
 
 Synthetic rows; the processes talk by gloo. For each kind of bank it prints the
 seconds of start-up and checkpoint, the milliseconds of a step, a centroid
-update and a repair of 1 % of the clusters (its steps together, and its
+update and a repair of a share of the clusters (its steps together, and its
 longest), the bytes that a process sends in a step, its peak memory, and the
 longest of ``--steps`` with repairs among them over the median step without.
 """
@@ -101,8 +101,9 @@ def measure(options, kind):
         counted(sent)
     times, quiet, updates = [], [], []
     for step in range(options.steps):
-        if step in (options.steps // 3, 2 * options.steps // 3):
-            shrink(branch, 0.01)
+        if options.small and step in (options.steps // 3,
+                                      2 * options.steps // 3):
+            shrink(branch, options.small)
         del sent[:]
         index = torch.randint(
             options.images, (options.batch, ), generator=draw)
@@ -126,13 +127,14 @@ def measure(options, kind):
     row['centroid update, ms'] = statistics.median(updates)
     row['longest step / median'] = max(times) / row['step, ms']
     row['clusters still small'] = small
-    shrink(branch, 0.01)
+    if options.small:
+        shrink(branch, options.small)
     repairs = []
     while (branch.bank.sums.sizes < 20).any():
         start = clock()
         branch.labels.repair_small_clusters(branch.bank, branch.bank.shared())
         repairs.append(1000 * (clock() - start))
-    row['repair of 1 %, ms'] = sum(repairs)
+    row[f'repair of {options.small:.0%}, ms'] = sum(repairs)
     row['its longest step, ms'] = max(repairs, default=0.)
     row['its steps'] = len(repairs)
     row['peak before the checkpoint, MB'] = peak()
@@ -175,6 +177,8 @@ def main():
     parser.add_argument('--negatives', type=int, default=16384)
     parser.add_argument('--pool', type=float, default=0.1)
     parser.add_argument('--steps', type=int, default=60)
+    parser.add_argument('--small', type=float, default=0.01,
+                        help='share of the clusters that repairs find')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--clock', choices=CLOCKS, default='wall')
     options = parser.parse_args()
