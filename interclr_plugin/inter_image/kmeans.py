@@ -20,6 +20,8 @@ except ImportError:
 
 # Rows x clusters of one product: 2 Mi floats are 8 MiB.
 _CHUNK_ELEMENTS = 1 << 21
+# Rows at least: with fewer, a million centroids are read for each few of them.
+_CHUNK_ROWS = 32
 
 # From so many rows on, in all and a cluster, the first half of the rounds sees
 # half of them: means that are still far from where they end need no more.
@@ -50,24 +52,40 @@ def assign(features: Tensor,
         numbers = allowed.nonzero().flatten()
         bias = None if bias is None else bias[numbers]
         return numbers[assign(features, centroids[numbers], bias=bias)]
-    rows = max(1, _CHUNK_ELEMENTS // len(centroids))
+    rows = max(_CHUNK_ROWS, _CHUNK_ELEMENTS // len(centroids))
+    width = max(1, _CHUNK_ELEMENTS // rows)  # of centroids, most often all
     # The same memory for all chunks: new pages cost as much as the product.
-    products = centroids.new_empty(min(rows, len(features)), len(centroids))
+    products = centroids.new_empty(
+        min(rows, len(features)) * min(width, len(centroids)))
     found = []
     for chunk in features.split(rows):
-        some = torch.mm(
-            chunk.float(), centroids.t(), out=products[:len(chunk)])
-        if bias is not None:
-            some += bias
-        found.append(_largest(some))
+        chunk, best, number = chunk.float(), None, None
+        for start in range(0, len(centroids), width):
+            part = slice(start, start + width)
+            shape = len(chunk), len(centroids[part])
+            some = torch.mm(
+                chunk,
+                centroids[part].t(),
+                out=products[:shape[0] * shape[1]].view(shape))
+            if bias is not None:
+                some += bias[part]
+            largest, column = _largest(some)
+            if best is None:
+                best, number = largest, column
+                continue
+            better = largest > best
+            best = torch.where(better, largest, best)
+            number = torch.where(better, column + start, number)
+        found.append(number)
     return torch.cat(found)
 
 
-def _largest(products: Tensor) -> Tensor:
-    if products.device.type == 'cpu':
-        # numpy compares many numbers at once: a fifth of the time.
-        return torch.from_numpy(products.numpy().argmax(1))
-    return products.argmax(1)
+def _largest(products: Tensor) -> Tuple[Tensor, Tensor]:
+    if products.device.type != 'cpu':
+        return products.max(1)
+    # numpy compares many numbers at once: a fifth of the time.
+    column = torch.from_numpy(products.numpy().argmax(1))
+    return products.gather(1, column.unsqueeze(1)).squeeze(1), column
 
 
 def nearest(features: Tensor, centroids: Tensor, geometry: str) -> Tensor:

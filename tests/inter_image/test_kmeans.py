@@ -64,15 +64,25 @@ def test_the_first_of_equal_products_is_taken():
     ]
 
 
-def test_assign_in_chunks_is_the_same(monkeypatch):
-    """Without this, a bank that needs several chunks could come out in
-    another order."""
-    features = unit_rows(50)
-    centroids = torch.randn(7, 6, generator=seeded(1))
-    whole = kmeans.assign(features, centroids)
-    for elements in (1, 21, 22):  # 1, 3 and 3 rows at a time
-        monkeypatch.setattr(kmeans, '_CHUNK_ELEMENTS', elements)
-        assert torch.equal(kmeans.assign(features, centroids), whole)
+@pytest.mark.parametrize('rows, elements', [
+    (1, 1), (1, 21), (1, 22), (32, 1), (8, 24), (32, 64), (32, 10**6)
+])
+def test_assign_in_chunks_is_the_same(monkeypatch, rows, elements):
+    """Without this, a bank that needs several chunks of rows or centroids
+    could come out in another order, or with another of equal products."""
+    # Whole numbers, whose products are exact, and many of them equal.
+    features, centroids = (
+        torch.randint(-3, 4, size, generator=seeded(1)).float()
+        for size in ((50, 6), (14, 6)))
+    bias = torch.randint(-3, 4, (14, ), generator=seeded(2)).float()
+    monkeypatch.setattr(kmeans, '_CHUNK_ROWS', rows)
+    monkeypatch.setattr(kmeans, '_CHUNK_ELEMENTS', elements)
+    for added in (None, bias):
+        products = (features @ centroids.t()).numpy()
+        if added is not None:
+            products = products + added.numpy()
+        found = kmeans.assign(features, centroids, bias=added)
+        assert found.tolist() == products.argmax(1).tolist()
 
 
 def test_assign_keeps_to_the_allowed():
