@@ -105,7 +105,7 @@ def test_loss_and_gradient_are_the_specification_s(candidates):
 
     compared = whitened(features, 4)
     chosen = pairs.negatives[0].tolist()
-    assert len(set(chosen)) == candidates or NUM_IMAGES // 2
+    assert len(set(chosen)) == (candidates or NUM_IMAGES // 2)
     targets = [
         relation_targets(compared, int(i), chosen, 0.05) for i in index
     ]

@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given, settings
 from sequences import play, serve, settings_and_operations
 
+from interclr_plugin.inter_image import label_updaters
+
 ONE = int(os.environ.get('SEQUENCES', 150))
 TWO = int(os.environ.get('SEQUENCES', 50))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def bound_is_put_back():
+    """Other tests of the process have the bound that `build` changes."""
+    before = label_updaters._MOST_CUT
+    yield
+    label_updaters._MOST_CUT = before
 
 
 @settings(max_examples=ONE)
