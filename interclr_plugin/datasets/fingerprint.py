@@ -7,7 +7,7 @@ import torch
 
 from ..checkpoints.branch_names import OLD_IMAGES
 from .positions import image_parts
-from .stored_paths import BLOCK, keeps_paths, paths_of
+from .stored_paths import BLOCK, paths_of
 
 # Under the checkpoint's ``meta``.
 KEY = 'image_fingerprint'
@@ -30,11 +30,10 @@ def fingerprint(dataset: Any) -> str:
     """
     digest = hashlib.sha256()
     for part in image_parts(dataset):
-        folder, quick = _folder(part), keeps_paths(part)
+        folder = _folder(part)
         for start in range(0, len(part), BLOCK):
-            stop, paths = min(start + BLOCK, len(part)), None
-            if quick:
-                paths = paths_of(part, start, stop, _encoded(folder))
+            stop = min(start + BLOCK, len(part))
+            paths = paths_of(part, start, stop, _encoded(folder))
             if paths is not None:
                 digest.update(paths)
                 continue

@@ -1,15 +1,25 @@
 """A folder of images as a data set, without those that cannot be used."""
 import os
-from typing import Callable, List, Optional, Sequence, Union
+from typing import (
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
 
 from .image_files import EXTENSIONS, check_images, find_images, shown
 from .image_pipeline import ImagePipeline
+from .name_list import END, NameList, name_at, packed, read_names
 
 
 @DATASETS.register_module()
@@ -67,6 +77,8 @@ class ImageFolder(BaseDataset):
                  max_refetch: int = 1000) -> None:
         self.with_label = with_label
         self.skip_bad = skip_bad
+        # What mmengine holds as bytes: names, or pickles as of other classes.
+        self.keeps_names = False
         if isinstance(data_prefix, str):
             data_prefix = dict(img_path=data_prefix)
         super().__init__(
@@ -85,26 +97,67 @@ class ImageFolder(BaseDataset):
         if not lazy_init:
             self.full_init()
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> Sequence[dict]:
         """Read or make the list.
 
         Returns:
-            list[dict]: Per image what is listed for the class.
+            Sequence[dict]: Per image what is listed for the class, made when
+            it is asked for.
         """
         folder = self.data_prefix['img_path']
-        names = read_list(
-            self.ann_file) if self.ann_file else self._find(folder)
-        if not names:
+        text, stops = read_names(
+            self.ann_file) if self.ann_file else packed(self._find(folder))
+        if not len(stops):
             raise ValueError(
                 f'No image that can be used is in '
                 f'{shown(self.ann_file or folder)}: looked for '
                 f'{", ".join(EXTENSIONS)}. Change dataset=dict('
                 "type='ImageFolder', data_root=..., data_prefix=...).")
-        entries = [dict(img_path=os.path.join(folder, name)) for name in names]
         if self.with_label:
-            for entry, label in zip(entries, self._labels(names)):
-                entry['gt_label'] = label
-        return entries
+            self._number = self._classes(
+                lambda: (name_at(text, stops, i) for i in range(len(stops))))
+        return NameList(text, stops, self._entry)
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Give what is listed for an image.
+
+        Args:
+            idx (int): Position in the data set.
+
+        Returns:
+            dict: What is listed for the class, and ``sample_idx``, int.
+        """
+        if not self.keeps_names:
+            return super().get_data_info(idx)
+        position = range(len(self))[idx]
+        name = name_at(self.data_bytes, self.data_address, position)
+        return dict(self._entry(name), sample_idx=position)
+
+    def paths_below(self, start: int, stop: int) -> Optional[bytes]:
+        """Give the paths of some images, without what ``data_prefix`` is.
+
+        Args:
+            start (int): The first image of a list that ``keeps_names``.
+            stop (int): After the last one; more than ``start``.
+
+        Returns:
+            bytes, optional: Each path with a zero byte behind it; None where
+            a name is a path of its own or no UTF-8.
+        """
+        first = int(self.data_address[start - 1]) if start else 0
+        names = self.data_bytes[first:int(self.data_address[stop - 1])]
+        names = names.tobytes()
+        try:
+            names.decode()
+        except UnicodeDecodeError:
+            return None
+        root = os.sep.encode()
+        if names.startswith(root) or END + root in names:
+            return None
+        if self.data_prefix['img_path'][-1:] in ('', os.sep):
+            return names
+        return root + names[:-1].replace(END, END + root) + END
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Classes of an image, which ``ClassBalancedDataset`` asks for.
@@ -138,34 +191,36 @@ class ImageFolder(BaseDataset):
                 f'{shown(name)} is left out: {fault}.')
         return [name for name in names if name not in faults]
 
-    def _labels(self, names: List[str]) -> List[int]:
-        folders = [name.split(os.sep)[0] if os.sep in name else None
-                   for name in names]
+    def _classes(self, names: Callable[[], Iterator[str]]) -> Dict[str, int]:
+        """Number the classes, and see that each image has one."""
         classes = self._metainfo.get('classes') or tuple(
-            sorted(set(folders) - {None}))
+            sorted({_first_folder(name) for name in names()} - {None}))
         self._metainfo['classes'] = tuple(classes)
         number = {name: label for label, name in enumerate(classes)}
-        for name, folder in zip(names, folders):
-            if folder not in number:
+        for name in names():
+            if _first_folder(name) not in number:
                 raise ValueError(
                     f'{shown(name)} has no class: with_label=True takes the '
                     'first folder of a name, one of '
                     f'{", ".join(map(shown, classes)) or "none"}. Change '
                     "dataset=dict(type='ImageFolder', with_label=False), or "
                     "metainfo=dict(classes=[...]).")
-        return [number[folder] for folder in folders]
+        return number
+
+    def _entry(self, name: str) -> dict:
+        entry = dict(img_path=os.path.join(self.data_prefix['img_path'], name))
+        if self.with_label:
+            entry['gt_label'] = self._number[_first_folder(name)]
+        return entry
+
+    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+        # mmengine takes arrays of bytes apart without asking what is in them.
+        self.keeps_names = isinstance(self.data_list, NameList)
+        if not self.keeps_names:
+            return super()._serialize_data()
+        names, self.data_list = self.data_list, []
+        return names.text, names.stops
 
 
-def read_list(path: str) -> List[str]:
-    """Read a list of files.
-
-    Args:
-        path (str): A file with a name in each line, in any bytes.
-
-    Returns:
-        list[str]: The names, without empty lines.
-    """
-    with open(path, encoding='utf-8', errors='surrogateescape',
-              newline='\n') as file:
-        lines = (line.rstrip('\r\n') for line in file)
-        return [line for line in lines if line]
+def _first_folder(name: str) -> Optional[str]:
+    return name.split(os.sep)[0] if os.sep in name else None

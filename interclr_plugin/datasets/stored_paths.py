@@ -5,10 +5,12 @@ after the other in one array. To load each takes five times as long as to cut
 the path out where it stands.
 """
 import pickle
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+
+from .image_folder import ImageFolder
 
 # Entries that are looked at together: some MiB.
 BLOCK = 1 << 16
@@ -29,27 +31,28 @@ _HEADS = (_head(dict(img_path=_TEXT.decode(), gt_label=0)),
           _head(dict(img_path=_TEXT.decode())))
 
 
-def keeps_paths(dataset: Any) -> bool:
-    """Tell whether a data set's list is as mmengine writes it."""
-    listed = getattr(dataset, 'data_bytes', None)
-    return (isinstance(listed, np.ndarray) and len(listed) > 0
-            and type(dataset).get_data_info is BaseDataset.get_data_info)
-
-
 def paths_of(dataset: BaseDataset, start: int, stop: int,
              folder: bytes) -> Optional[bytes]:
     """Give the paths of some images, one after the other.
 
     Args:
-        dataset (BaseDataset): That :func:`keeps_paths`.
+        dataset (BaseDataset): Initialised.
         start (int): The first image.
         stop (int): After the last one; more than ``start``.
         folder (bytes): What is left out where a path begins with it.
 
     Returns:
         bytes, optional: Each path with a zero byte behind it. None where one
-        of the entries does not begin with a path of at most 255 bytes.
+        of the entries does not begin with a path of at most 255 bytes, or
+        the list is not as mmengine writes it.
     """
+    asked = type(dataset).get_data_info
+    if asked is ImageFolder.get_data_info and dataset.keeps_names:
+        return dataset.paths_below(start, stop)
+    listed = getattr(dataset, 'data_bytes', None)
+    if (asked not in (BaseDataset.get_data_info, ImageFolder.get_data_info)
+            or not isinstance(listed, np.ndarray) or not len(listed)):
+        return None
     stops = dataset.data_address[start:stop]
     first = int(dataset.data_address[start - 1]) if start else 0
     block = dataset.data_bytes[first:int(stops[-1])]

@@ -1,5 +1,5 @@
 """How the branch's state is held, written and loaded: one module owns it."""
-from typing import Dict, Optional, Union
+from typing import Dict, Optional
 
 import torch
 import torch.nn.functional as F
@@ -166,14 +166,15 @@ class ClusteredBank(nn.Module):
             self._members.record(index, before, self.labels)
         return ((before != labels) & once).sum() / once.sum()
 
-    def renew_centroids(self,
-                        clusters: Union[Tensor, slice] = slice(None)) -> None:
+    def renew_centroids(self, clusters: Optional[Tensor] = None) -> None:
         """Make centroids the means of their members; without any they stay.
 
         Args:
-            clusters (Tensor): (n,) which ones. Defaults to all.
+            clusters (Tensor, optional): (n,) which ones. Defaults to None:
+                all; those that did not change since are left alone.
         """
-        self.centroids[clusters] = self.sums.of(self.centroids, clusters)
+        which = self.sums.take_changed() if clusters is None else clusters
+        self.centroids[which] = self.sums.of(self.centroids, which)
 
     @property
     def num_images(self) -> int:

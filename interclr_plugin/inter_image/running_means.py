@@ -1,5 +1,5 @@
 """How means of clusters are kept up to date at the cost of what changes."""
-from typing import Optional, Union
+from typing import List, Optional, Union
 
 import torch
 from mmengine import dist
@@ -32,6 +32,8 @@ class RunningMeans:
             self._sums.index_add_(0, numbers.long(), _whole(some))
         dist.all_reduce(self._sums)
         self.sizes = torch.bincount(labels, minlength=num_clusters)  # (C,)
+        # Clusters that changed since they were asked for; None: any may have.
+        self._changed: Optional[List[Tensor]] = None
 
     def replace(self, old: Tensor, before: Tensor, new: Tensor, after: Tensor,
                 counts: Tensor) -> None:
@@ -50,6 +52,7 @@ class RunningMeans:
         self._sums.index_add_(0, numbers,
                               _whole(torch.cat((old, new)), times))
         self.sizes.index_add_(0, numbers, times)
+        self._note(numbers)
 
     def move(self, rows: Rows, index: Tensor, before: Tensor,
              after: Tensor) -> None:
@@ -78,6 +81,24 @@ class RunningMeans:
         once = torch.ones_like(before)
         self.sizes.index_add_(0, before, -once)
         self.sizes.index_add_(0, after, once)
+        self._note(touched)
+
+    def take_changed(self) -> Union[Tensor, slice]:
+        """Give the clusters that changed since this was called last.
+
+        Returns:
+            Tensor | slice: (n,) numbers, of which some may repeat, or all.
+        """
+        changed, self._changed = self._changed, []
+        if changed is None:
+            return slice(None)
+        return torch.cat([self.sizes[:0], *changed])
+
+    def _note(self, clusters: Tensor) -> None:
+        if self._changed is not None:
+            self._changed.append(clusters)
+            if sum(map(len, self._changed)) >= len(self.sizes):
+                self._changed = None
 
     def of(self,
            centroids: Tensor,

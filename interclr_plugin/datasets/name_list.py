@@ -1,0 +1,104 @@
+"""Names of a hundred million images, without a Python object for each."""
+import os
+from collections.abc import Sequence
+from typing import Callable, Iterable, Union
+
+import numpy as np
+
+# No file name has a zero byte in it.
+END = b'\0'
+# Bytes that are looked at together.
+_BLOCK = 1 << 24
+
+
+class NameList(Sequence):
+    """A data set's entries, made from names when they are asked for.
+
+    Args:
+        text (ndarray): uint8, the names one after the other, each with a
+            zero byte behind it.
+        stops (ndarray): (n,) int64, where in ``text`` each ends, its zero
+            byte included.
+        entry (Callable): Makes a name's entry, a dict.
+    """
+
+    def __init__(self, text: np.ndarray, stops: np.ndarray,
+                 entry: Callable[[str], dict]) -> None:
+        self.text, self.stops, self.entry = text, stops, entry
+
+    def __len__(self) -> int:
+        return len(self.stops)
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[dict, list]:
+        which = range(len(self))[index]
+        if isinstance(index, slice):
+            return [self[i] for i in which]
+        return self.entry(name_at(self.text, self.stops, which))
+
+
+def name_at(text: np.ndarray, stops: np.ndarray, index: int) -> str:
+    """Cut a name out.
+
+    Args:
+        text (ndarray): As of :class:`NameList`.
+        stops (ndarray): As of :class:`NameList`.
+        index (int): 0 to n - 1.
+
+    Returns:
+        str: Bytes that are no UTF-8 are Python's surrogates.
+    """
+    start = int(stops[index - 1]) if index else 0
+    return os.fsdecode(text[start:int(stops[index]) - 1].tobytes())
+
+
+def packed(names: Iterable[str]) -> tuple:
+    """Put names one after the other.
+
+    Args:
+        names (Iterable[str]): Without a zero byte.
+
+    Returns:
+        tuple[ndarray, ndarray]: ``text`` and ``stops`` of :class:`NameList`.
+    """
+    text = bytearray()
+    stops = np.fromiter(
+        (_append(text, os.fsencode(name) + END) for name in names), np.int64)
+    return np.frombuffer(text, np.uint8), stops
+
+
+def read_names(path: str) -> tuple:
+    """Read a file with a name in each line, in any bytes.
+
+    Args:
+        path (str): Empty lines in it, and what a line of Windows has at its
+            end, are left out.
+
+    Returns:
+        tuple[ndarray, ndarray]: ``text`` and ``stops`` of :class:`NameList`.
+    """
+    with open(path, 'rb') as file:
+        text = np.frombuffer(bytearray(file.read()), np.uint8)
+    stops = []
+    for start in range(0, len(text), _BLOCK):
+        block = text[start:start + _BLOCK]
+        line_ends = np.flatnonzero(block == ord('\n'))
+        block[line_ends] = 0
+        stops.append(line_ends + start + 1)
+    stops = np.concatenate(stops or [np.empty(0, np.int64)])
+    if len(text) and text[-1]:
+        text = np.append(text, np.uint8(0))
+        stops = np.append(stops, len(text))
+    if _has(text, ord('\r')) or (np.diff(stops, prepend=0) == 1).any():
+        names = (name_at(text, stops, i) for i in range(len(stops)))
+        return packed(filter(None, (name.rstrip('\r') for name in names)))
+    return text, stops
+
+
+def _append(text: bytearray, name: bytes) -> int:
+    text += name
+    return len(text)
+
+
+def _has(text: np.ndarray, letter: int) -> bool:
+    return any((text[start:start + _BLOCK] == letter).any()
+               for start in range(0, len(text), _BLOCK))
