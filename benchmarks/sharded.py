@@ -118,8 +118,8 @@ def measure(options, kind):
             times.append(1000 * (clock() - start))
             if not repairs:
                 quiet.append(times[-1])
-            if (step + 1) % 10 == 0:
-                updates.append(1000 * (clock() - middle))
+                if (step + 1) % 10 == 0:
+                    updates.append(1000 * (clock() - middle))
         small = int((branch.bank.sums.sizes < 20).sum())
         if step == 2 * options.steps // 3 - 1:
             row['bytes sent, last step'] = sum(sent)

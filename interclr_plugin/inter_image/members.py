@@ -9,6 +9,8 @@ from ..distributed import is_first_occurrence
 
 # A place that no cluster reaches, whatever is taken from it.
 _NOWHERE = 1 << 62
+# Labels that are turned into keys together: 32 MiB.
+_CHUNK_KEYS = 1 << 22
 
 
 class Members:
@@ -32,10 +34,13 @@ class Members:
         self._sort(labels)
 
     def _sort(self, labels: Tensor) -> None:
-        keys = labels.long() * len(labels)
-        keys += torch.arange(len(labels), device=labels.device)
+        total = len(labels)
+        keys = torch.arange(total, device=labels.device)
+        # By parts and in place: nothing else of the size of N comes.
+        for some, numbers in zip(
+                keys.split(_CHUNK_KEYS), labels.split(_CHUNK_KEYS)):
+            some += numbers.long() * total
         if keys.device.type == 'cpu':
-            # In place: nothing else of the size of N stays or comes.
             keys.numpy().sort()
         else:
             keys = keys.sort().values
