@@ -33,6 +33,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 from panel_sets import SETS, groups_of, pixels, prepare
 from prepared_views import draw_views, use_views, views_folder
+from scipy.stats import spearmanr
 from studies import PANEL_ARMS
 from study import FOLDS, configuration, interval, mean
 
@@ -97,7 +98,10 @@ def main(arguments: Optional[List[str]] = None) -> None:
             for name in options.sets:
                 for arm in options.arms:
                     run(Cell(name, arm, seed, options, changes))
-    print(table(read_all(options.results), options.baseline))
+    results = read_all(options.results)
+    print(table(results, options.baseline))
+    if options.table:
+        print(told_by_logs(results, options.baseline))
 
 
 class Cell:
@@ -399,6 +403,35 @@ def table(results: List[dict], baseline: str) -> str:
             row += [f'{changed:.2f}', f'{positives:.3f}, {negatives:.3f}',
                     f'{seconds:.0f}']
             lines.append('| ' + ' | '.join(row) + ' |')
+    return '\n'.join(lines)
+
+
+def told_by_logs(results: List[dict], baseline: str) -> str:
+    """Tell how far what is logged without labels goes with the gain.
+
+    The share of right positives, which needs labels, stands beside it. Arms
+    that are no branch, and those that know the classes, are left out.
+    """
+    plain = {(r['set'], r['seed']): r for r in results
+             if r['arm'] == baseline}
+    runs = [(r, plain[r['set'], r['seed']]) for r in results
+            if (r['set'], r['seed']) in plain and r['arm'] != 'true classes'
+            and not r['arm'].startswith(baseline)]
+    lines = [
+        f'| {len(runs)} runs: Spearman correlation with the gain (p) | kNN | '
+        'linear |', '| --- | --- | --- |'
+    ]
+    for title, epoch, key in (
+            ('change_ratio, last epoch', -1, 'change_ratio'),
+            ('change_ratio, epoch 10', 9, 'change_ratio'),
+            ('loss of the branch, last epoch', -1, 'inter_loss'),
+            ('share of right positives, last epoch', -1, 'positives')):
+        row = [title]
+        for measure in ('knn_validation', 'linear_validation'):
+            found = spearmanr([r['epochs'][epoch][key] for r, _ in runs],
+                              [r[measure] - b[measure] for r, b in runs])
+            row.append(f'{found.statistic:+.2f} ({found.pvalue:.2f})')
+        lines.append('| ' + ' | '.join(row) + ' |')
     return '\n'.join(lines)
 
 

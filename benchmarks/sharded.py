@@ -11,6 +11,7 @@ longest of ``--steps`` with repairs among them over the median step without.
 """
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -91,7 +92,7 @@ def counted(sent):
 
 
 def measure(options, kind):
-    clock, row = CLOCKS[options.clock], {}
+    clock, row = CLOCKS[options.clock], {'imports, MB': peak()}
     branch = build(options, kind)
     start = clock()
     branch.prepare()
@@ -124,7 +125,7 @@ def measure(options, kind):
         if step == 2 * options.steps // 3 - 1:
             row['bytes sent, last step'] = sum(sent)
     row['step, ms'] = statistics.median(quiet)
-    row['centroid update, ms'] = statistics.median(updates)
+    row['centroid update, ms'] = statistics.median(updates or [math.nan])
     row['longest step / median'] = max(times) / row['step, ms']
     row['clusters still small'] = small
     if options.small:
