@@ -1,10 +1,12 @@
 """Members of clusters whose labels move."""
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interclr_plugin.inter_image.members import Members
+from interclr_plugin.inter_image import members as module
+from interclr_plugin.inter_image.members import Members, replace
 
 
 def seeded(seed=0):
@@ -159,3 +161,25 @@ def test_the_notes_of_writes_do_not_grow_for_ever():
     assert len(members._written) <= 64
     drawn = members.draw(labels, labels, seeded())
     assert torch.equal(labels[drawn], labels)
+
+
+@given(
+    numbers=st.sets(st.integers(0, 60), min_size=1, max_size=30),
+    data=st.data(),
+    anew=st.sampled_from([0, 64]))
+def test_replaced_keys_are_sorted_again(numbers, data, anew):
+    """Without it a piece could be written over one that has still to move,
+    so that an image is lost from its cluster and another is there twice."""
+    keys = np.array(sorted(numbers))
+    gone = data.draw(st.lists(st.sampled_from(keys.tolist()), unique=True))
+    came = data.draw(
+        st.lists(
+            st.sampled_from(
+                [x for x in range(61) if x not in numbers or x in gone]),
+            unique=True, min_size=len(gone), max_size=len(gone)) if gone
+        else st.just([]))
+    expected = sorted(numbers - set(gone) | set(came))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, '_SORTED_ANEW', anew)
+        replace(keys, np.array(gone, int), np.array(came, int))
+    assert keys.tolist() == expected
