@@ -1,12 +1,13 @@
 """Names of a hundred million images, without a Python object for each."""
-import os
 from collections.abc import Sequence
-from typing import Callable, Iterable, Union
+from typing import Callable, Iterable, Tuple, Union
 
 import numpy as np
 
 # No file name has a zero byte in it.
 END = b'\0'
+# What is no UTF-8 becomes Python's surrogates, whatever the system's encoding.
+_ERRORS = 'surrogateescape'
 # Bytes that are looked at together.
 _BLOCK = 1 << 24
 
@@ -48,10 +49,11 @@ def name_at(text: np.ndarray, stops: np.ndarray, index: int) -> str:
         str: Bytes that are no UTF-8 are Python's surrogates.
     """
     start = int(stops[index - 1]) if index else 0
-    return os.fsdecode(text[start:int(stops[index]) - 1].tobytes())
+    name = text[start:int(stops[index]) - 1].tobytes()
+    return name.decode('utf-8', _ERRORS)
 
 
-def packed(names: Iterable[str]) -> tuple:
+def packed(names: Iterable[str]) -> Tuple[np.ndarray, np.ndarray]:
     """Put names one after the other.
 
     Args:
@@ -61,12 +63,11 @@ def packed(names: Iterable[str]) -> tuple:
         tuple[ndarray, ndarray]: ``text`` and ``stops`` of :class:`NameList`.
     """
     text = bytearray()
-    stops = np.fromiter(
-        (_append(text, os.fsencode(name) + END) for name in names), np.int64)
+    stops = np.fromiter((_append(text, name) for name in names), np.int64)
     return np.frombuffer(text, np.uint8), stops
 
 
-def read_names(path: str) -> tuple:
+def read_names(path: str) -> Tuple[np.ndarray, np.ndarray]:
     """Read a file with a name in each line, in any bytes.
 
     Args:
@@ -94,8 +95,8 @@ def read_names(path: str) -> tuple:
     return text, stops
 
 
-def _append(text: bytearray, name: bytes) -> int:
-    text += name
+def _append(text: bytearray, name: str) -> int:
+    text += name.encode('utf-8', _ERRORS) + END
     return len(text)
 
 
