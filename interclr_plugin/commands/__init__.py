@@ -18,6 +18,9 @@ COMMANDS = {
     'export': 'a backbone for torchvision, timm, Hugging Face or ONNX',
     'convert': 'a MoCo or InterCLR-MoCo checkpoint of mmselfsup 0.x for 1.x',
 }
+# What --relations is said to be.
+RELATIONS = ('compare with many images at once, in place of one positive and '
+             'negatives: ahead on photographs so far')
 
 
 def new_parser(name: str) -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from ..recipes import write_recipe
 from ..recipes.files import PRETRAIN, UNUSABLE, Recipe, command
 from ..recipes.pretraining import ALGORITHMS, READY
 from ..upstream.tools import LIBRARIES
-from . import new_parser
+from . import RELATIONS, new_parser
 
 # More are in the file alone.
 _MOST_NAMED = 20
@@ -41,6 +41,7 @@ def main(words: List[str]) -> None:
         help='pixels of a view (default: by the images)')
     parser.add_argument(
         '--epochs', type=int, help='default: by the number of images')
+    parser.add_argument('--relations', action='store_true', help=RELATIONS)
     parser.add_argument(
         '--small',
         action='store_true',
@@ -96,7 +97,7 @@ def _report(recipe: Recipe) -> str:
         lr=config.optim_wrapper.optimizer.lr,
         queue_len=config.model.get('queue_len'),
         clusters=branch.num_clusters,
-        negatives=branch.sampler.num_negatives)
+        negatives=branch.sampler.get('num_negatives'))
     lines.append('Proposed: ' + ', '.join(
         f'{name} {value:,g}' for name, value in sizes.items() if value))
     lines.append('Written: ' + ', '.join(

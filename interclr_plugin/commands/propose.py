@@ -2,7 +2,7 @@
 from typing import List
 
 from ..inter_image.proposal import describe
-from . import new_parser
+from . import RELATIONS, new_parser
 
 
 def main(words: List[str]) -> None:
@@ -18,5 +18,7 @@ def main(words: List[str]) -> None:
         type=int,
         default=128,
         help='width of the projection, neck.out_channels (default: 128)')
+    parser.add_argument('--relations', action='store_true', help=RELATIONS)
     options = parser.parse_args(words)
-    print(describe(options.num_images, options.feat_dim))
+    print(describe(options.num_images, options.feat_dim,
+                   options.relations))

@@ -2,22 +2,30 @@
 
 The number of clusters follows the released recipe, 128 images a cluster; all
 other lines are the defaults that the branch would choose by itself, written
-out so that they can be changed.
+out so that they can be changed. Relations have the settings that were chosen
+on photographs (benchmarks/README.md, "Panel").
 """
 from typing import Any, Dict
 
 from .branch import InterImageBranch
 
 _RELEASED_IMAGES_IN_A_CLUSTER = 128
+# Beside ``inter_image``, in the configuration's ``model``.
+RELATION_WEIGHTS = dict(intra_weight=1.0, inter_weight=0.5)
 
 
-def propose(num_images: int, *, feat_dim: int = 128) -> Dict[str, Any]:
+def propose(num_images: int,
+            *,
+            feat_dim: int = 128,
+            relations: bool = False) -> Dict[str, Any]:
     """Size the branch for a data set.
 
     Args:
         num_images (int): N, at least 4.
         feat_dim (int): D, width of the projection (``neck.out_channels``).
             Defaults to 128.
+        relations (bool): :class:`RelationSampler` in place of pairs, whose
+            weights are ``RELATION_WEIGHTS``. Defaults to False.
 
     Returns:
         dict: ``inter_image``, to be put into the configuration's ``model``.
@@ -36,39 +44,51 @@ def propose(num_images: int, *, feat_dim: int = 128) -> Dict[str, Any]:
     num_clusters = max(2, round(num_images / _RELEASED_IMAGES_IN_A_CLUSTER))
     branch = InterImageBranch(num_clusters=num_clusters, feat_dim=feat_dim)
     branch.size(num_images)
+    labels = dict(min_cluster_size=branch.labels.min_cluster_size)
+    if relations:
+        return dict(
+            num_clusters=num_clusters,
+            bank=dict(momentum=0.2),
+            labels=labels,
+            sampler=dict(type='RelationSampler'))
     return dict(
         num_clusters=num_clusters,
-        labels=dict(min_cluster_size=branch.labels.min_cluster_size),
+        labels=labels,
         sampler=dict(
             num_negatives=branch.sampler.num_negatives,
             pool_fraction=branch.sampler.pool_fraction))
 
 
-def describe(num_images: int, feat_dim: int) -> str:
+def describe(num_images: int, feat_dim: int, relations: bool = False) -> str:
     """Write the proposal as lines of a configuration.
 
     Args:
         num_images (int): N, at least 4.
         feat_dim (int): D, width of the projection.
+        relations (bool): As of :func:`propose`. Defaults to False.
 
     Returns:
         str: Lines to copy, with what they mean as comments.
     """
-    settings = propose(num_images, feat_dim=feat_dim)
+    settings = propose(num_images, feat_dim=feat_dim, relations=relations)
     clusters = settings['num_clusters']
-    labels, sampler = settings['labels'], settings['sampler']
-    pool = round(sampler['pool_fraction'] * num_images)
+    pool = settings['sampler'].get('pool_fraction')
     megabytes = 4 * num_images * feat_dim / 1e6
-    return '\n'.join((
+    lines = [
         f'# {num_images:,} images: {num_images / clusters:.4g} in a cluster '
-        f'on average, a pool of {pool:,}.',
+        'on average' +
+        (f', a pool of {round(pool * num_images):,}.' if pool else '.'),
         f'# Memory bank, on each GPU and in each checkpoint: {megabytes:,.1f} '
         f'MB at width {feat_dim};',
-        "# half of that with bank=dict(dtype='float16').",
-        'inter_image=dict(',
-        f'    num_clusters={clusters},',
-        f"    labels=dict(min_cluster_size={labels['min_cluster_size']}),",
-        '    sampler=dict(',
-        f"        num_negatives={sampler['num_negatives']},",
-        f"        pool_fraction={sampler['pool_fraction']})),",
-    ))
+        "# half of that with bank=dict(dtype='float16')."
+    ]
+    if relations:
+        lines += [f'{name}={value},'
+                  for name, value in RELATION_WEIGHTS.items()]
+    lines += ['inter_image=dict(', f'    num_clusters={clusters},']
+    lines += [
+        f'    {part}=dict(' + ', '.join(
+            f'{name}={value!r}' for name, value in settings[part].items()) +
+        '),' for part in ('bank', 'labels', 'sampler') if part in settings
+    ]
+    return '\n'.join([*lines[:-1], f'{lines[-1][:-1]}),'])

@@ -39,6 +39,7 @@ def write_recipe(folder: str,
                  algorithm: str = 'MoCo',
                  size: Optional[int] = None,
                  epochs: Optional[int] = None,
+                 relations: bool = False,
                  small: bool = False,
                  max_pixels: int = MAX_PIXELS,
                  overwrite: bool = False) -> Recipe:
@@ -53,6 +54,8 @@ def write_recipe(folder: str,
         size (int, optional): Edge of the views in pixels, 32, 64, 96 or 224.
             None: the nearest to the images' own.
         epochs (int, optional): None: by the number of images.
+        relations (bool): :class:`RelationSampler` in place of pairs. Defaults
+            to False.
         small (bool): A network of a quarter of the width, a tenth of the
             cost: to try on a CPU. Defaults to False.
         max_pixels (int): An image with more is not used. Defaults to that of
@@ -89,6 +92,7 @@ def write_recipe(folder: str,
         algorithm=algorithm,
         size=size,
         epochs=epochs,
+        relations=relations,
         small=small)
     pretrained.train_dataloader.dataset = _images(
         pretrained.train_dataloader.dataset, folder, found.prefix,
@@ -231,6 +235,10 @@ def _comments(found: Survey, config: Config) -> Dict[str, str]:
         labels,
         'skip_bad':
         'An image that breaks later is named, and another takes its place.',
+        'sampler':
+        'Each query is to be as alike to many images as its own averaged '
+        'row is: docs/method.md 4.7.' if 'bank' in model.inter_image else
+        "A positive of the query's cluster, and negatives.",
         'inter_image':
         'The branch: docs/components.md has all of its options.',
         'evaluation':

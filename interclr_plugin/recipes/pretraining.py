@@ -5,6 +5,7 @@ from typing import Optional
 from mmengine.config import Config, ConfigDict
 
 from ..inter_image import propose
+from ..inter_image.proposal import RELATION_WEIGHTS
 from ..upstream.tools import find_config
 from .sizes import propose_sizes, workers
 from .survey import Survey
@@ -39,7 +40,8 @@ def recipe_size(edge: int) -> int:
 
 
 def pretraining(found: Survey, *, library: str, algorithm: str, size: int,
-                epochs: Optional[int], small: bool) -> Config:
+                epochs: Optional[int], relations: bool,
+                small: bool) -> Config:
     """Make the pre-training, but for its data set's paths.
 
     Args:
@@ -48,6 +50,7 @@ def pretraining(found: Survey, *, library: str, algorithm: str, size: int,
         algorithm (str): One of ``ALGORITHMS``.
         size (int): Of the views, in pixels; one of ``READY``.
         epochs (int, optional): None: as proposed.
+        relations (bool): :class:`RelationSampler` in place of pairs.
         small (bool): A network of a quarter of the width.
 
     Returns:
@@ -59,7 +62,10 @@ def pretraining(found: Survey, *, library: str, algorithm: str, size: int,
     model, loader = config.model, config.train_dataloader
     optimizer = config.optim_wrapper.optimizer
     num_images = len(found.names)
-    inter_image = propose(num_images, feat_dim=model.neck.out_channels)
+    inter_image = propose(
+        num_images, feat_dim=model.neck.out_channels, relations=relations)
+    if relations:
+        model.update(RELATION_WEIGHTS)
     sizes = propose_sizes(
         num_images,
         batch_size=loader.batch_size,

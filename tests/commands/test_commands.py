@@ -187,6 +187,11 @@ def test_the_printed_lines_are_python(capsys):
     assert '12.8 MB at width 64' in printed
     found = eval(f'dict({printed})')
     assert found == dict(inter_image=propose(50000))
+    main(['propose', '50000', '--relations'])
+    found = eval(f'dict({capsys.readouterr().out})')
+    assert found == dict(
+        intra_weight=1., inter_weight=.5,
+        inter_image=propose(50000, relations=True))
 
 
 @pytest.mark.parametrize('arguments, said', [

@@ -14,7 +14,11 @@ from small_run import CONFIGS, build_model, runner_of
 
 from interclr_plugin.__main__ import main
 from interclr_plugin.datasets.image_files import MAX_PIXELS
-from interclr_plugin.inter_image import propose
+from interclr_plugin.inter_image import (
+    RelationLoss,
+    RelationSampler,
+    propose,
+)
 from interclr_plugin.recipes import write_recipe
 from interclr_plugin.recipes.sizes import propose_sizes
 from interclr_plugin.recipes.survey import hold_out, survey
@@ -143,6 +147,21 @@ def test_a_configuration_is_read_as_it_was_made(library, size, algorithm,
                 part = DATASETS.build(config[f'{loader}_dataloader'].dataset)
                 assert len(part) == count
                 assert part[0]['inputs'].shape == (3, size, size)
+
+
+@pytest.mark.parametrize('algorithm', ['MoCo', 'BYOL'])
+def test_relations_can_be_asked_for(algorithm, images, tmp_path):
+    """Without it what led on photographs would have to be put together by
+    hand, with weights from another page."""
+    main(['init', str(images), '--out', str(tmp_path / 'out'), '--relations',
+          '--algorithm', algorithm, '--library', FIRST])
+    config = Config.fromfile(tmp_path / 'out/pretrain.py')
+    assert (config.model.intra_weight, config.model.inter_weight) == (1, .5)
+    branch = build_model(config, FIRST).inter_image
+    branch.allocate(81, seed=0)
+    assert type(branch.sampler) is RelationSampler
+    assert type(branch.loss) is RelationLoss
+    assert branch.bank.momentum == 0.2
 
 
 def test_nothing_is_written_over(images, tmp_path, capsys):
