@@ -61,8 +61,8 @@ def list_print(dataset: Any) -> Optional[str]:
         if not isinstance(listed, np.ndarray) or not len(listed):
             return None
         digest.update(_encoded(_folder(part)) + b'\0')
-        digest.update(_bytes(listed))
-        digest.update(_bytes(part.data_address))
+        for array in (listed, part.data_address):
+            digest.update(np.ascontiguousarray(array))  # no copy of it
     return digest.hexdigest()
 
 

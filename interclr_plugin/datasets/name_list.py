@@ -77,9 +77,7 @@ def read_names(path: str) -> Tuple[np.ndarray, np.ndarray]:
     Returns:
         tuple[ndarray, ndarray]: ``text`` and ``stops`` of :class:`NameList`.
     """
-    with open(path, 'rb') as file:
-        text = np.frombuffer(bytearray(file.read()), np.uint8)
-    stops = []
+    text, stops = np.fromfile(path, np.uint8), []
     for start in range(0, len(text), _BLOCK):
         block = text[start:start + _BLOCK]
         line_ends = np.flatnonzero(block == ord('\n'))
