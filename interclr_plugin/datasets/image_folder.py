@@ -3,7 +3,6 @@ import os
 from typing import (
     Callable,
     Dict,
-    Iterator,
     List,
     Optional,
     Sequence,
@@ -114,8 +113,7 @@ class ImageFolder(BaseDataset):
                 f'{", ".join(EXTENSIONS)}. Change dataset=dict('
                 "type='ImageFolder', data_root=..., data_prefix=...).")
         if self.with_label:
-            self._number = self._classes(
-                lambda: (name_at(text, stops, i) for i in range(len(stops))))
+            self._number = self._classes(NameList(text, stops, str))
         return NameList(text, stops, self._entry)
 
     @force_full_init
@@ -191,13 +189,13 @@ class ImageFolder(BaseDataset):
                 f'{shown(name)} is left out: {fault}.')
         return [name for name in names if name not in faults]
 
-    def _classes(self, names: Callable[[], Iterator[str]]) -> Dict[str, int]:
+    def _classes(self, names: Sequence[str]) -> Dict[str, int]:
         """Number the classes, and see that each image has one."""
         classes = self._metainfo.get('classes') or tuple(
-            sorted({_first_folder(name) for name in names()} - {None}))
+            sorted({_first_folder(name) for name in names} - {None}))
         self._metainfo['classes'] = tuple(classes)
         number = {name: label for label, name in enumerate(classes)}
-        for name in names():
+        for name in names:
             if _first_folder(name) not in number:
                 raise ValueError(
                     f'{shown(name)} has no class: with_label=True takes the '

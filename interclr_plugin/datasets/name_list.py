@@ -1,6 +1,6 @@
 """Names of a hundred million images, without a Python object for each."""
 from collections.abc import Sequence
-from typing import Callable, Iterable, Tuple, Union
+from typing import Any, Callable, Iterable, Tuple, Union
 
 import numpy as np
 
@@ -20,17 +20,17 @@ class NameList(Sequence):
             zero byte behind it.
         stops (ndarray): (n,) int64, where in ``text`` each ends, its zero
             byte included.
-        entry (Callable): Makes a name's entry, a dict.
+        entry (Callable): Makes a name's entry; ``str``: the name itself.
     """
 
     def __init__(self, text: np.ndarray, stops: np.ndarray,
-                 entry: Callable[[str], dict]) -> None:
+                 entry: Callable[[str], Any]) -> None:
         self.text, self.stops, self.entry = text, stops, entry
 
     def __len__(self) -> int:
         return len(self.stops)
 
-    def __getitem__(self, index: Union[int, slice]) -> Union[dict, list]:
+    def __getitem__(self, index: Union[int, slice]) -> Any:
         which = range(len(self))[index]
         if isinstance(index, slice):
             return [self[i] for i in which]
@@ -88,8 +88,8 @@ def read_names(path: str) -> Tuple[np.ndarray, np.ndarray]:
         text = np.append(text, np.uint8(0))
         stops = np.append(stops, len(text))
     if _has(text, ord('\r')) or (np.diff(stops, prepend=0) == 1).any():
-        names = (name_at(text, stops, i) for i in range(len(stops)))
-        return packed(filter(None, (name.rstrip('\r') for name in names)))
+        names = (name.rstrip('\r') for name in NameList(text, stops, str))
+        return packed(filter(None, names))
     return text, stops
 
 

@@ -210,7 +210,8 @@ def replace(keys: np.ndarray, gone: np.ndarray, came: np.ndarray) -> None:
 
     What lies between two places where a number goes or comes moves as one
     piece. All is done in place: with a hundred million numbers, new pages
-    would take ten times as long as the moves.
+    would take ten times as long as the moves, which a loop hands to memory
+    one by one: some thousand, once in tens of steps.
 
     Args:
         keys (ndarray): (N,) sorted integers, each there once, written to.

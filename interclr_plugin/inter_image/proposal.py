@@ -85,10 +85,8 @@ def describe(num_images: int, feat_dim: int, relations: bool = False) -> str:
     if relations:
         lines += [f'{name}={value},'
                   for name, value in RELATION_WEIGHTS.items()]
-    lines += ['inter_image=dict(', f'    num_clusters={clusters},']
-    lines += [
-        f'    {part}=dict(' + ', '.join(
-            f'{name}={value!r}' for name, value in settings[part].items()) +
-        '),' for part in ('bank', 'labels', 'sampler') if part in settings
-    ]
-    return '\n'.join([*lines[:-1], f'{lines[-1][:-1]}),'])
+    parts = [f'    num_clusters={settings.pop("num_clusters")}']
+    for part, values in settings.items():
+        inside = ', '.join(f'{name}={v!r}' for name, v in values.items())
+        parts.append(f'    {part}=dict({inside})')
+    return '\n'.join([*lines, 'inter_image=dict(', ',\n'.join(parts) + '),'])

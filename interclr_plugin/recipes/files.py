@@ -237,7 +237,8 @@ def _comments(found: Survey, config: Config) -> Dict[str, str]:
         'An image that breaks later is named, and another takes its place.',
         'sampler':
         'Each query is to be as alike to many images as its own averaged '
-        'row is: docs/method.md 4.7.' if 'bank' in model.inter_image else
+        'row is: docs/method.md 4.7.'
+        if 'type' in model.inter_image.sampler else
         "A positive of the query's cluster, and negatives.",
         'inter_image':
         'The branch: docs/components.md has all of its options.',

@@ -35,8 +35,8 @@ def test_they_are_the_means(writes, seed, dtype):
     features = unit_rows(30, seed).to(dtype)
     labels = torch.randint(4, (30, ), generator=draw)
     running = RunningMeans(Rows(features), labels, 6)
-    kept, whole = torch.randn(2, 6, 5, generator=draw)
-    kept.copy_(whole)
+    whole = torch.randn(6, 5, generator=draw)
+    kept = whole.clone()
     for step in range(writes):
         index = torch.randint(30, (5, ), generator=draw)  # some twice
         rows = unit_rows(30, step).to(dtype)[index]
