@@ -115,16 +115,17 @@ class ClusteredBank(nn.Module):
             key (Tensor): (B, D) keys, any length.
 
         Returns:
-            Tensor: (B, D) unit rows. The row stays as it was where the key is
-            all zero, or opposite to it so that nothing is left of both:
-            neither has a direction.
+            Tensor: (B, D) unit rows. The row stays as it was where the key
+            has no length in float32, or is opposite to it so that nothing is
+            left of both: neither has a direction.
         """
-        key = F.normalize(key, dim=1)
         old = self.rows.take(index).float()
+        key = key / key.norm(dim=1, keepdim=True)
         mixed = torch.lerp(old, key, self.momentum)
         length = mixed.norm(dim=1, keepdim=True)
-        # Less than rounding leaves of two opposite unit rows.
-        has_direction = key.any(1, keepdim=True) & (length > 1e-6)
+        # Less than rounding leaves of two opposite unit rows; after a key
+        # without length it is NaN or infinite.
+        has_direction = (length > 1e-6) & (length < 2)
         return torch.where(has_direction, mixed / length, old)
 
     def write(self,

@@ -52,6 +52,9 @@ def assign(features: Tensor,
         numbers = allowed.nonzero().flatten()
         bias = None if bias is None else bias[numbers]
         return numbers[assign(features, centroids[numbers], bias=bias)]
+    if bias is None and len(features) * len(centroids) <= _CHUNK_ELEMENTS:
+        # A batch's images at once, without what follows for many.
+        return _argmax(features.float() @ centroids.t())
     rows = max(_CHUNK_ROWS, _CHUNK_ELEMENTS // len(centroids))
     width = max(1, _CHUNK_ELEMENTS // rows)  # of centroids, most often all
     # The same memory for all chunks: new pages cost as much as the product.
@@ -69,7 +72,8 @@ def assign(features: Tensor,
                 out=products[:shape[0] * shape[1]].view(shape))
             if bias is not None:
                 some += bias[part]
-            largest, column = _largest(some)
+            column = _argmax(some)
+            largest = some.gather(1, column.unsqueeze(1)).squeeze(1)
             if best is None:
                 best, number = largest, column
                 continue
@@ -80,12 +84,11 @@ def assign(features: Tensor,
     return torch.cat(found)
 
 
-def _largest(products: Tensor) -> Tuple[Tensor, Tensor]:
+def _argmax(products: Tensor) -> Tensor:
     if products.device.type != 'cpu':
-        return products.max(1)
+        return products.argmax(1)
     # numpy compares many numbers at once: a fifth of the time.
-    column = torch.from_numpy(products.numpy().argmax(1))
-    return products.gather(1, column.unsqueeze(1)).squeeze(1), column
+    return torch.from_numpy(products.numpy().argmax(1))
 
 
 def nearest(features: Tensor, centroids: Tensor, geometry: str) -> Tensor:
