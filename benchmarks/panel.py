@@ -48,8 +48,8 @@ RESULTS = Path(__file__).with_name('panel')
 CHOOSING = ('cifar10', 'imagenette', 'gtsrb')
 CHOOSING_SEEDS = (0, 1, 2)
 _LIBRARY = 'mmselfsup'
-_SMALL_IMAGES = 'interclr-moco_resnet18_1xb256-coslr-200e_cifar10.py'
-_DIGITS = 'interclr-moco_resnet18_1xb64-coslr-50e_digits.py'
+_SMALL_IMAGES = 'interclr-{}_resnet18_1xb256-coslr-200e_cifar10.py'
+_DIGITS = 'interclr-{}_resnet18_1xb64-coslr-50e_digits.py'
 
 
 def main(arguments: Optional[List[str]] = None) -> None:
@@ -127,8 +127,10 @@ class Cell:
     def config(self) -> Config:
         """Write out everything that the cell's training reads."""
         digits = self.name == 'digits'
-        config = Config.fromfile(
-            configuration(_LIBRARY, _DIGITS if digits else _SMALL_IMAGES))
+        arm = dict(PANEL_ARMS[self.arm])
+        name = (_DIGITS if digits else _SMALL_IMAGES).format(
+            arm.pop('algorithm', 'moco'))
+        config = Config.fromfile(configuration(_LIBRARY, name))
         config.merge_from_dict({
             'optim_wrapper.type': 'BFloat16OptimWrapper',
             'randomness.seed': self.seed,
@@ -145,8 +147,8 @@ class Cell:
                 **(dict(full=True) if self.full else {}),
                 pipeline=[views, dict(type='PackSelfSupInputs')])
             config.evaluation.test = dict(split='test')
-            config.model.inter_image = propose(
-                len(groups_of(self.name, self.full)))
+            config.model.inter_image.update(
+                propose(len(groups_of(self.name, self.full))))
         if self.full:
             config.train_dataloader.num_workers = self.workers
         elif not digits:
@@ -160,10 +162,14 @@ class Cell:
                 'model.backbone.stem_channels': 16,
                 'model.neck.in_channels': 128,
             })
-        config.merge_from_dict(PANEL_ARMS[self.arm])
+            if 'neck' in config.model.inter_image:
+                config.model.inter_image.neck.in_channels = 128
+        config.merge_from_dict(arm)
         labels = config.model.inter_image.get('labels', {})
-        if labels.get('type') == 'TrueClasses':
+        if 'type' in labels:
+            # What `propose` gives is of online labels.
             labels.pop('min_cluster_size', None)
+        if labels.get('type') == 'TrueClasses':
             config.model.inter_image.num_clusters = num_classes(self)
         for part in ('sampler', 'labels'):
             part = config.model.inter_image.get(part, {})

@@ -169,6 +169,7 @@ STUDIES['byol-neck'] = {
 }
 
 # Arms of `study.py panel`; each a change of the settings that `propose` gives.
+# `algorithm` is another than MoCo v2.
 _BANK = 'model.inter_image.bank.'
 PANEL_ARMS = {
     # The bank teaches nothing here; its averaged rows are looked at.
@@ -316,9 +317,30 @@ PANEL_ARMS.update({
         'model.intra_weight': 1.0
     },
     'relations 0.03': _relations(target_temperature=0.03),
+    # The paper's findings: each one change of `released`.
+    'offline labels': {
+        _LABELS + 'type': 'OfflineKMeans'
+    },
+    'hard negatives': {
+        _SAMPLER + 'strategy': 'hard'
+    },
+    'margin 0': {
+        'model.inter_image.loss.margin': 0.0
+    },
+    'margin 0.2': {
+        'model.inter_image.loss.margin': 0.2
+    },
     # What the loss could give: `panel.py` counts the classes of the set.
     'true classes': {
         **_AVERAGED,
         **_true_classes(0.)
     },
 })
+# Others than MoCo v2, alone and with the recipe.
+for _name, _config in (('SimCLR', 'simclr'), ('BYOL', 'byol')):
+    PANEL_ARMS[_name] = {'algorithm': _config, **PANEL_ARMS['MoCo v2']}
+    PANEL_ARMS[f'{_name}, relations'] = {
+        'algorithm': _config,
+        **PANEL_ARMS['relations, weights 1 and 0.5']
+    }
+PANEL_ARMS['BYOL'].update(_SHARED)

@@ -105,7 +105,7 @@ MUTATIONS = [
         with torch.autocast(query.device.type, enabled=False):
             loss = contrast(query, safe, self.bank, self.sampler, self.loss,
                             self.queries_at_once)
-            return loss, self.update(key, index, query)
+        return loss, self.update(key, index, query)
 """, """\
         done = self.update(key, index, query)
         with torch.autocast(query.device.type, enabled=False):

@@ -159,8 +159,9 @@ class InterImageBranch(BaseModule):
         with torch.autocast(query.device.type, enabled=False):
             loss = contrast(query, safe, self.bank, self.sampler, self.loss,
                             self.queries_at_once)
-            return loss, self.update(key, index, query)
+        return loss, self.update(key, index, query)
 
+    @torch.compiler.disable
     @torch.no_grad()
     def update(self,
                key: Tensor,
@@ -186,9 +187,10 @@ class InterImageBranch(BaseModule):
         self._require_width('key', key)
         self.bank.random.step += 1
         safe = index.clamp(0, self.num_images - 1)  # (B,)
-        key = key.float()
-        rows = self.bank.blend(safe, key)
-        labels = self.labels.assign(self.bank, safe, rows)
+        with torch.autocast(key.device.type, enabled=False):
+            key = key.float()
+            rows = self.bank.blend(safe, key)
+            labels = self.labels.assign(self.bank, safe, rows)
         # A sum is finite where all that is summed is: fewer operations.
         total = key.sum(1)
         if query is not None:

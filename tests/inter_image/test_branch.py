@@ -149,6 +149,19 @@ def test_half_precision_projections_give_a_float32_loss(dtype):
     assert branch.bank.features.dtype == torch.float32
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_keys_are_stored_and_labelled_in_float32(dtype):
+    """Without this, a warm-up or a weight of 0, where nothing else runs,
+    could end in an error or label in half precision."""
+    branch, other = branch_of(), branch_of()
+    _, key, index = batch_of(branch)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        branch.update(key.to(dtype), index)
+    other.update(key.to(dtype).float(), index)
+    for name, value in state_of(other).items():
+        assert torch.equal(getattr_path(branch, name), value), name
+
+
 def getattr_path(module, name):
     return module.state_dict()[name]
 
