@@ -317,6 +317,39 @@ def test_sets_of_the_panel(tmp_path):
     command(IMAGES.format(root=str(tmp_path)))
 
 
+ARMS = """
+import argparse
+from pathlib import Path
+
+import numpy as np
+import panel
+from mmengine.registry import MODELS, init_default_scope
+
+init_default_scope('mmselfsup')
+panel.groups_of = lambda name, full: np.zeros(10000)
+panel.num_classes = lambda cell: 10
+options = argparse.Namespace(
+    results=Path(), work_dir=Path(), confirm=False, full=False, workers=1)
+for name in ('digits', 'cifar10'):
+    for arm in panel.PANEL_ARMS:
+        config = panel.Cell(name, arm, 0, options, {}).config()
+        model = MODELS.build(config.model)
+        expected = arm.split(',')[0] if arm[:4] in ('SimC', 'BYOL') else 'MoCo'
+        assert config.model.algorithm == expected
+        # All arms of a seed see the same views.
+        views = panel.views_folder(config, 0, Path())
+        assert views == panel.views_folder(
+            panel.Cell(name, 'MoCo v2', 0, options, {}).config(), 0, Path())
+        model.inter_image.allocate(10000 if name == 'cifar10' else 1500, 0)
+"""
+
+
+def test_every_arm_of_the_panel_is_a_model():
+    """Without it a setting that was renamed would end a cell after days, or
+    arms be compared that saw other views."""
+    command(ARMS)
+
+
 TRIALS = """
 import numpy as np
 import torch
