@@ -336,13 +336,7 @@ def score(cell: Cell, checkpoint: str) -> Dict[str, float]:
     """Score the validation folds, and with ``--confirm`` the test images."""
     config = cell.config()
     features, classes = features_of(config, checkpoint)
-    if cell.name == 'digits':
-        fold = np.arange(len(classes)) % FOLDS
-    else:
-        # What shows one object stays together.
-        fold = groups_of(cell.name, cell.full)[:len(classes)] % FOLDS
-    parts = [(features[fold != i], classes[fold != i], features[fold == i],
-              classes[fold == i]) for i in range(FOLDS)]
+    parts = folds_of(cell, features, classes)
     scores = {
         'knn_validation':
         statistics.mean(knn_accuracy(*part) for part in parts),
@@ -354,6 +348,18 @@ def score(cell: Cell, checkpoint: str) -> Dict[str, float]:
         scores['knn'] = knn_accuracy(features, classes, *test)
         scores['linear'] = linear_accuracy(features, classes, *test)
     return scores
+
+
+def folds_of(cell: Cell, features: np.ndarray,
+             classes: np.ndarray) -> List[tuple]:
+    """Give what probes take, for each fold: the others, and itself."""
+    if cell.name == 'digits':
+        fold = np.arange(len(classes)) % FOLDS
+    else:
+        # What shows one object stays together.
+        fold = groups_of(cell.name, cell.full)[:len(classes)] % FOLDS
+    return [(features[fold != i], classes[fold != i], features[fold == i],
+             classes[fold == i]) for i in range(FOLDS)]
 
 
 def read_all(folder: Path) -> List[dict]:

@@ -1,0 +1,64 @@
+"""How much a linear probe's penalty decides which arm of the panel leads.
+
+    python benchmarks/probe_penalties.py --sets gtsrb --seeds 3 \
+        --arms 'MoCo v2' 'relations, weights 1 and 0.5'
+
+Reads the last checkpoints that ``study.py panel`` left in its ``--work-dir``
+and scores the validation folds, never a test image. A row has kNN, the linear
+probe at each penalty, and how many directions the features really use.
+"""
+import argparse
+import logging
+import statistics
+from pathlib import Path
+
+import torch
+from panel import Cell, features_of, folds_of
+from panel_sets import SETS
+from studies import PANEL_ARMS
+
+from interclr_plugin.evaluation import knn_accuracy, linear_accuracy
+from interclr_plugin.monitors.measures import effective_rank
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--sets', nargs='+', choices=SETS, required=True)
+    parser.add_argument('--arms', nargs='+', choices=PANEL_ARMS, required=True)
+    parser.add_argument('--seeds', type=int, nargs='+', required=True)
+    parser.add_argument(
+        '--penalties', type=float, nargs='+', default=(1, 30, 300))
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/panel'))
+    parser.set_defaults(results=Path(), confirm=False, full=False, workers=0)
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    print('| set | seed | arm | kNN | ' + ' | '.join(
+        f'linear, penalty {penalty:g}' for penalty in options.penalties) +
+        ' | effective rank |')
+    print('| --- ' * (5 + len(options.penalties)) + '|')
+    for name in options.sets:
+        for seed in options.seeds:
+            for arm in options.arms:
+                cell = Cell(name, arm, seed, options, {})
+                print(row(cell, options.penalties), flush=True)
+
+
+def row(cell: Cell, penalties: list) -> str:
+    config = cell.config()
+    checkpoint = cell.folder / f'epoch_{config.train_cfg.max_epochs}.pth'
+    features, classes = features_of(config, str(checkpoint))
+    parts = folds_of(cell, features, classes)
+    scores = [statistics.mean(knn_accuracy(*part) for part in parts)]
+    for penalty in penalties:
+        scores.append(
+            statistics.mean(
+                linear_accuracy(*part, penalty=penalty) for part in parts))
+    rank = effective_rank(torch.from_numpy(features))
+    return (f'| {cell.name} | {cell.seed} | {cell.arm} | ' +
+            ' | '.join(f'{score:.4f}' for score in scores) +
+            f' | {float(rank):.1f} |')
+
+
+if __name__ == '__main__':
+    main()
