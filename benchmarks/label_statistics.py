@@ -25,6 +25,7 @@ from interclr_plugin.inter_image import (
     PairSampler,
 )
 from interclr_plugin.inter_image.kmeans import fit
+from interclr_plugin.inter_image.rows import Rows
 from interclr_plugin.results.bank import read_bank
 
 QUERIES = 1000
@@ -171,7 +172,8 @@ def share_for(num_clusters: int, features: Tensor, classes: Tensor) -> float:
     Returns:
         float: The share of positives that have their query's true class.
     """
-    labels, _ = fit(features, num_clusters, torch.Generator().manual_seed(0))
+    labels, _ = fit(
+        Rows(features), num_clusters, torch.Generator().manual_seed(0))
     table = torch.zeros(num_clusters, int(classes.max()) + 1)
     table.index_put_((labels, classes), torch.ones(()), accumulate=True)
     others = (table.sum(1, keepdim=True) - 1).clamp(min=1)

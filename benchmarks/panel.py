@@ -47,6 +47,7 @@ from interclr_plugin.inter_image import propose
 RESULTS = Path(__file__).with_name('panel')
 CHOOSING = ('cifar10', 'imagenette', 'gtsrb')
 CHOOSING_SEEDS = (0, 1, 2)
+PHOTOGRAPHS = ('cifar10', 'imagenette', 'bloodcells', 'gtsrb')
 _LIBRARY = 'mmselfsup'
 _SMALL_IMAGES = 'interclr-{}_resnet18_1xb256-coslr-200e_cifar10.py'
 _DIGITS = 'interclr-{}_resnet18_1xb64-coslr-50e_digits.py'
@@ -375,6 +376,7 @@ def table(results: List[dict], baseline: str) -> str:
     titles = ('kNN, validation', 'linear, validation', 'kNN, test',
               'linear, test')
     cells = {(r['set'], r['arm'], r['seed']): r for r in results}
+    plain = baselines(results, baseline)
     there = {r['arm'] for r in results}
     # Those on trial may be gone, and their results stay.
     arms = [arm for arm in PANEL_ARMS if arm in there]
@@ -385,20 +387,21 @@ def table(results: List[dict], baseline: str) -> str:
         ' | change_ratio, last | right: positives, negatives | CPU s |',
         '| --- ' * 12 + '|'
     ]
-    for name in SETS:
+    for name, sets in (*((name, [name]) for name in SETS),
+                       ('photographs together', PHOTOGRAPHS)):
         for arm in arms:
             mine = [r for key, r in sorted(cells.items())
-                    if key[:2] == (name, arm)]
-            if not mine:
+                    if key[0] in sets and key[1] == arm]
+            if len({r['set'] for r in mine}) < min(len(sets), 2):
                 continue
-            row = [name, arm, ' '.join(str(r['seed']) for r in mine)]
+            seeds = sorted({r['seed'] for r in mine})
+            row = [name, arm, ' '.join(map(str, seeds))]
             row += [mean([r[m] for r in mine]) for m in measures[:2]]
             for measure in measures:
                 pairs = [
-                    r[measure] - cells[name, baseline, r['seed']][measure]
-                    for r in mine if (name, baseline, r['seed']) in cells
-                    and measure in r
-                    and measure in cells[name, baseline, r['seed']]
+                    r[measure] - plain[r['set'], r['seed']][measure]
+                    for r in mine if measure in r
+                    and measure in plain.get((r['set'], r['seed']), ())
                 ]
                 if arm == baseline or not pairs:
                     row.append('')
@@ -418,14 +421,19 @@ def table(results: List[dict], baseline: str) -> str:
     return '\n'.join(lines)
 
 
+def baselines(results: List[dict], baseline: str) -> Dict[tuple, dict]:
+    """Give the baseline's result of each set and seed."""
+    return {(r['set'], r['seed']): r for r in results
+            if r['arm'] == baseline}
+
+
 def told_by_logs(results: List[dict], baseline: str) -> str:
     """Tell how far what is logged without labels goes with the gain.
 
     The share of right positives, which needs labels, stands beside it. Arms
     that are no branch, and those that know the classes, are left out.
     """
-    plain = {(r['set'], r['seed']): r for r in results
-             if r['arm'] == baseline}
+    plain = baselines(results, baseline)
     runs = [(r, plain[r['set'], r['seed']]) for r in results
             if (r['set'], r['seed']) in plain and r['arm'] != 'true classes'
             and not r['arm'].startswith(baseline)]

@@ -11,8 +11,11 @@ import argparse
 import logging
 import statistics
 from pathlib import Path
+from typing import Sequence
 
 import torch
+from mmengine.config import DictAction
+from mmengine.runner import find_latest_checkpoint
 from panel import Cell, features_of, folds_of
 from panel_sets import SETS
 from studies import PANEL_ARMS
@@ -30,6 +33,8 @@ def main() -> None:
         '--penalties', type=float, nargs='+', default=(1, 30, 300))
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/panel'))
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={})
     parser.set_defaults(results=Path(), confirm=False, full=False, workers=0)
     options = parser.parse_args()
     logging.disable(logging.INFO)
@@ -40,14 +45,14 @@ def main() -> None:
     for name in options.sets:
         for seed in options.seeds:
             for arm in options.arms:
-                cell = Cell(name, arm, seed, options, {})
+                cell = Cell(name, arm, seed, options, options.cfg_options)
                 print(row(cell, options.penalties), flush=True)
 
 
-def row(cell: Cell, penalties: list) -> str:
+def row(cell: Cell, penalties: Sequence[float]) -> str:
     config = cell.config()
-    checkpoint = cell.folder / f'epoch_{config.train_cfg.max_epochs}.pth'
-    features, classes = features_of(config, str(checkpoint))
+    features, classes = features_of(
+        config, find_latest_checkpoint(str(cell.folder)))
     parts = folds_of(cell, features, classes)
     scores = [statistics.mean(knn_accuracy(*part) for part in parts)]
     for penalty in penalties:

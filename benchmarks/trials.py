@@ -150,7 +150,7 @@ class NeighbourSampler(PairSampler):
                 searched = self.averaged(index, features)
             if self.banks is not None:
                 features = self.banks.latest
-            self.look(searched)
+            self.renew(searched)
             near, values = self.nearest(query, index, searched, labels, draw)
             if self.itself:
                 near = torch.cat((index.unsqueeze(1), near), 1)
@@ -182,7 +182,7 @@ class NeighbourSampler(PairSampler):
             pairs = pairs._replace(positive_similarity=(query * rows).sum(1))
         return pairs
 
-    def look(self, searched: Tensor) -> None:
+    def renew(self, searched: Tensor) -> None:
         """Count a step, and renew centre and axes when it is time."""
         if self.calls % self.refresh == 0:
             centre, basis = space_of(searched.float(), self.space, self.axes)

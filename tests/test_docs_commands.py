@@ -26,7 +26,7 @@ LEFT_OUT = {
     r"pip install '\.\[": '.ci/run',
     r'PIP_EXTRA_INDEX_URL=': 'an index that CI does not reach',
     r'pip install --force-reinstall': 'needs a machine without display',
-    r'python benchmarks/(study|zoo).py': 'tests/test_study.py',
+    r'python benchmarks/(study|zoo|probe_penalties).py': 'tests/test_study.py',
     r'python docs/tutorial.py': 'tests/test_docs_examples.py',
 }
 # One process on the CPU for a launcher, which needs CUDA.

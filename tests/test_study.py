@@ -12,7 +12,7 @@ from scipy import stats
 
 from interclr_plugin.checkpoints import publish
 
-pytestmark = [pytest.mark.slow, pytest.mark.matrix]
+pytestmark = pytest.mark.matrix
 BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'
 # A study of seconds: the real cells, smaller.
 PROGRAM = """
@@ -60,6 +60,7 @@ def command(text):
     return run.stdout
 
 
+@pytest.mark.slow
 def test_a_study(tmp_path):
     """Without it cells could be trained twice or mixed up, and differences
     be taken between different seeds."""
@@ -142,7 +143,8 @@ def shares(labels):
         'inter_image.bank.features': torch.tensor(rows),
         'inter_image.bank.status': torch.tensor(2),
         'inter_image.bank.labels': torch.tensor(labels),
-        'inter_image.bank.centroids': torch.zeros(10, 8)
+        'inter_image.bank.centroids': torch.zeros(10, 8),
+        'inter_image.bank.step': torch.tensor(0)
     }}, {work_dir!r} + '/epoch_1.pth')
     return shares_of_one_class(config, {work_dir!r} + '/epoch_1.pth')
 
@@ -162,8 +164,9 @@ assert abs(positives - expected) < 0.1, (positives, expected)
 
 from interclr_plugin.inter_image import ClusteredBank
 from interclr_plugin.inter_image.kmeans import fit
+from interclr_plugin.inter_image.rows import Rows
 features, truth = torch.tensor(rows).float(), torch.tensor(classes)
-labels = fit(features, 20, torch.Generator().manual_seed(0))[0].numpy()
+labels = fit(Rows(features), 20, torch.Generator().manual_seed(0))[0].numpy()
 right = [(classes[labels == labels[i]] == classes[i]).sum() - 1
          for i in range(100)]
 others = [max((labels == labels[i]).sum() - 1, 1) for i in range(100)]
@@ -197,24 +200,24 @@ def test_what_a_study_says_of_labels(tmp_path):
 
 PANEL = """
 import sys
-sys.argv[1:] = ['panel', '--sets', 'digits', '--work-dir', {work_dir!r},
-                '--results', {results!r}, '--cfg-options',
-                'train_cfg.max_epochs={epochs}',
+sys.argv[1:] = [*{first!r}, '--sets', 'digits', '--work-dir', {work_dir!r},
+                '--cfg-options', 'train_cfg.max_epochs={epochs}',
                 'train_dataloader.dataset.indices=192',
                 'model.inter_image.num_clusters=4',
                 'model.inter_image.sampler.num_negatives=8',
                 'default_hooks.checkpoint.interval=1', *{more!r}]
-import study
-sys.modules['study'] = study
-study.main()
+import {module}
+sys.modules['{module}'] = {module}
+{module}.main()
 """
 
 
 def panel(folder, *more, epochs=2):
     said = command(
         PANEL.format(
+            module='study',
+            first=('panel', '--results', str(folder / 'panel')),
             work_dir=str(folder / 'work'),
-            results=str(folder / 'panel'),
             more=more,
             epochs=epochs))
     return said, {
@@ -223,6 +226,7 @@ def panel(folder, *more, epochs=2):
     }
 
 
+@pytest.mark.slow
 def test_a_panel(tmp_path):
     """Without it settings could be tuned on test images, or a cell that was
     killed be trained otherwise than the one beside it."""
@@ -241,6 +245,23 @@ def test_a_panel(tmp_path):
         for seed in (0, 1)
     ]
     assert f'{np.mean(differences):+.4f} [' in said
+    # Penalties are compared on the same checkpoints and the same folds.
+    said = command(
+        PANEL.format(
+            module='probe_penalties',
+            first=('--penalties', '1', '100'),
+            work_dir=str(tmp_path / 'work'),
+            more=(*arms, '--seeds', '0', '1'),
+            epochs=2))
+    rows = [line.strip('| ').split(' | ') for line in said.splitlines()
+            if line.startswith('| digits')]
+    assert len(rows) == 4
+    for _, seed, arm, knn, linear, held_back, _ in rows:
+        cell = next(c for c in cells.values()
+                    if (c['arm'], c['seed']) == (arm, int(seed)))
+        assert float(knn) == round(cell['knn_validation'], 4)
+        assert float(linear) == round(cell['linear_validation'], 4)
+        assert held_back != linear
     # One that was killed after its first epoch ends as it would have.
     path, = (tmp_path / 'panel').glob('digits/near*/0.json')
     before = cells[path]
@@ -323,6 +344,8 @@ from pathlib import Path
 
 import numpy as np
 import panel
+import torch
+from label_statistics import TrueClasses
 from mmengine.registry import MODELS, init_default_scope
 
 init_default_scope('mmselfsup')
@@ -340,13 +363,23 @@ for name in ('digits', 'cifar10'):
         views = panel.views_folder(config, 0, Path())
         assert views == panel.views_folder(
             panel.Cell(name, 'MoCo v2', 0, options, {}).config(), 0, Path())
-        model.inter_image.allocate(10000 if name == 'cifar10' else 1500, 0)
+        branch = model.inter_image
+        branch.allocate(10000 if name == 'cifar10' else 1500, 0)
+        if name == 'digits':
+            if isinstance(branch.labels, TrueClasses):
+                branch.labels.classes = torch.arange(1500) % 10
+            branch.fill()
+            branch.first_clustering()
+            query = torch.randn(8, branch.feat_dim, requires_grad=True)
+            loss, _ = branch(query, query.detach(), torch.arange(8))
+            loss.backward()
+            assert query.grad.abs().sum(1).all(), arm
 """
 
 
 def test_every_arm_of_the_panel_is_a_model():
-    """Without it a setting that was renamed would end a cell after days, or
-    arms be compared that saw other views."""
+    """Without it a setting or a method that was renamed would end a cell after
+    days, or arms be compared that saw other views."""
     command(ARMS)
 
 

@@ -194,7 +194,7 @@ class InterImageBranch(BaseModule):
         # A sum is finite where all that is summed is: fewer operations.
         total = key.sum(1)
         if query is not None:
-            total += query.float().sum(1)
+            total += query.sum(1, dtype=torch.float32)
         good = (safe == index) & (total.abs() < math.inf)
 
         # What is written comes out of a collective: equal on every process.

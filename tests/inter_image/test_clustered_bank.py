@@ -68,7 +68,7 @@ def test_momentum_1_forgets_the_old_row():
 
 
 @pytest.mark.parametrize('value', [0.0, 1e-30])
-@pytest.mark.parametrize('momentum', [1.0, 0.2])
+@pytest.mark.parametrize('momentum', [1.0, 0.5, 0.2])
 def test_a_key_without_length_keeps_the_row(momentum, value):
     """Without it a dead projection would leave a row without length, whose
     cosine with everything is 0, or of NaN: the squares of 1e-30 are 0."""
@@ -85,7 +85,6 @@ def test_a_key_opposite_to_its_row_leaves_it():
     before = bank.features[4:5].clone()
     torch.testing.assert_close(
         bank.blend(torch.tensor([4]), -3 * before), before)
-
 
 
 @given(
