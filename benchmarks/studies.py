@@ -301,6 +301,11 @@ PANEL_ARMS.update({
         'model.inter_weight': 0.0,
         'model.intra_weight': 1.25
     },
+    # The sum of the weights of the recipe.
+    'MoCo v2, weight 1.5': {
+        'model.inter_weight': 0.0,
+        'model.intra_weight': 1.5
+    },
     # MoCo v2 with the weight that the branch leaves it.
     'MoCo v2, weight 0.75': {
         'model.inter_weight': 0.0,
