@@ -25,7 +25,7 @@ from typing import Dict, List, Optional
 
 import numpy as np
 import torch
-import trials  # noqa: F401  (registers what the arms name)
+import trials
 from label_statistics import lend_classes, shares_of_pairs
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -223,6 +223,7 @@ def train(cell: Cell) -> None:
     runner.model.to(memory_format=torch.channels_last)
     runner.register_hook(clock)
     lend_classes(runner)
+    trials.lend(runner.model)
     runner.train()
     checkpoint = str(cell.folder / f'epoch_{epochs}.pth')
     before = json.loads(cell.result.read_text()) if cell.done() else {}

@@ -322,6 +322,29 @@ PANEL_ARMS.update({
         'model.intra_weight': 1.0
     },
     'relations 0.03': _relations(target_temperature=0.03),
+    'relations after 10 epochs': {
+        **_relations(),
+        **_WEIGHTS_1_05, _HOOK + 'warmup_epochs': 10
+    },
+    'relations, confident': {
+        **_relations(type='ConfidentRelations'),
+        **_WEIGHTS_1_05
+    },
+    # In full at the middle of 30 epochs of 156 steps.
+    'relations, confident later': {
+        **_relations(type='ConfidentRelations', ramp_steps=2340),
+        **_WEIGHTS_1_05
+    },
+    'relations of features': {
+        **_relations(type='FeatureRelations'),
+        **_WEIGHTS_1_05, _BANK + 'type': 'FeatureBank'
+    },
+    # Eight images a group, of batches of 64.
+    'groups in the batch': {
+        **_AVERAGED,
+        **_WEIGHTS_1_05, _SAMPLER + 'type': 'GroupSampler',
+        'model.inter_image.loss.margin': 0.0
+    },
     # The paper's findings: each one change of `released`.
     'offline labels': {
         _LABELS + 'type': 'OfflineKMeans'

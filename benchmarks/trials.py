@@ -16,9 +16,12 @@ from interclr_plugin.inter_image import (
     MarginNCELoss,
     OnlineKMeans,
     PairSampler,
+    RelationLoss,
+    RelationSampler,
     kmeans,
 )
 from interclr_plugin.inter_image.pair_sampler import Draw, Pairs
+from interclr_plugin.inter_image.relation_sampler import Relations
 from interclr_plugin.inter_image.rows import Rows
 
 SPACES = ('plain', 'centred', 'whitened')
@@ -262,6 +265,158 @@ class WeighedNCELoss(MarginNCELoss):
         target = torch.zeros_like(logits[:, 0], dtype=torch.long)
         loss = F.cross_entropy(logits, target, reduction='none')
         return (loss * self.weight).mean()
+
+
+@MODELS.register_module()
+class ConfidentRelations(RelationSampler):
+    """Relations, where queries count more whose own image is more alike to a
+    few others: from 0 to 2 by rank within the batch.
+
+    Args:
+        ramp_steps (int): Steps until it counts in full. Defaults to 0: it
+            does from the start.
+    """
+
+    loss = 'WeighedRelationLoss'
+
+    def __init__(self, *, ramp_steps: int = 0, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.ramp_steps = ramp_steps
+        self.register_buffer('share', torch.tensor(1. - bool(ramp_steps)))
+
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Relations) -> Pairs:
+        pairs = super().compare(query, index, features, labels, draw)
+        entropy = torch.special.entr(pairs.weights).sum(1)
+        rank = (-entropy).argsort().argsort().float()
+        WeighedRelationLoss.weight = (
+            1 - self.share + self.share * (2 * rank + 1) / len(rank))
+        return pairs
+
+    def after_step(self, bank: ClusteredBank) -> None:
+        super().after_step(bank)
+        if self.ramp_steps:
+            self.share.fill_(min(1., bank.random.step / self.ramp_steps))
+
+
+@MODELS.register_module()
+class WeighedRelationLoss(RelationLoss):
+    """RelationLoss, where the sampler says how much a query counts."""
+
+    weight = None
+
+    def forward(self, positive: Tensor, negatives: Tensor,
+                valid: Tensor) -> Tensor:
+        logits = negatives.masked_fill(~valid, -torch.inf) / self.temperature
+        loss = logits.logsumexp(1) - positive / self.temperature
+        return (loss * self.weight).mean()
+
+
+@MODELS.register_module()
+class GroupSampler(PairSampler):
+    """Each query against the groups that k-means makes of the batch's keys:
+    its own key's group attracts, the others repel.
+
+    That a view is told from the other view's groups is of CLD, Wang et al.,
+    CVPR 2021. The bank plays no part.
+
+    Args:
+        groups (int): G.
+    """
+
+    keys = None  # (B, D) this step's, which `lend` gives
+
+    def __init__(self, *, groups: int = 8, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def compare(self, query: Tensor, index: Tensor, features: Tensor,
+                labels: Tensor, draw: Draw) -> Pairs:
+        keys, self.keys = self.keys, None
+        if keys is None:  # looked at between two steps
+            keys = features[index]
+        keys = F.normalize(keys.float(), dim=1)
+        seed = torch.Generator().manual_seed(int(index[0]))
+        groups, _ = kmeans.fit(
+            Rows(keys), min(self.groups, len(keys)), seed)
+        sums = keys.new_zeros(int(groups.max()) + 1, keys.shape[1])
+        centres = F.normalize(sums.index_add_(0, groups, keys), dim=1)
+        similarity = query @ centres.t()  # (B, G)
+        own = groups.unsqueeze(1) == torch.arange(len(centres))
+        # For the shares of right pairs: an image that is of the group.
+        member = torch.zeros_like(groups[:len(centres)])
+        member[groups] = index
+        return Pairs(member[groups], member.expand(len(query), -1), ~own,
+                     similarity[own], similarity)
+
+
+@MODELS.register_module()
+class FeatureBank(ClusteredBank):
+    """Beside the bank, each image's pooled features, averaged, through a
+    fixed random projection to D numbers: `lend` gives them.
+    """
+
+    features_now = None  # (B, F) this step's
+
+    def __init__(self, *, feat_dim: int, **kwargs) -> None:
+        super().__init__(feat_dim=feat_dim, **kwargs)
+        self.seen = Rows(torch.zeros(0, feat_dim))
+        FeatureRelations.bank = self
+
+    def fill(self, features: Tensor, rows: slice = slice(None)) -> None:
+        super().fill(features, rows)
+        # Until an image is seen its projection stands in.
+        self.seen = Rows(self.features.float().clone())
+
+    def blend(self, index: Tensor, key: Tensor) -> Tensor:
+        if self.features_now is not None:
+            features = self.features_now
+            projection = torch.randn(
+                features.shape[1], key.shape[1],
+                generator=torch.Generator().manual_seed(0))
+            new = F.normalize(features.float() @ projection, dim=1)
+            self.seen.put(index, F.normalize(torch.lerp(
+                self.seen.take(index), new, self.momentum), dim=1))
+        return super().blend(index, key)
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + 'seen'] = self.seen.held
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if prefix + 'seen' in state_dict:
+            self.seen = Rows(state_dict[prefix + 'seen'].clone())
+
+
+@MODELS.register_module()
+class FeatureRelations(RelationSampler):
+    """Relations that features of the backbone tell, not the projections."""
+
+    bank = None  # the FeatureBank of the run
+
+    def draw(self, index, rows, labels, generator, members=None) -> Relations:
+        drawn = super().draw(index, rows, labels, generator, members)
+        seen = self.bank.seen
+        return drawn._replace(
+            own=self.whitening(seen.take(index)),
+            whitened=self.whitening(seen.take(drawn.index)))
+
+    def look(self, bank: ClusteredBank) -> None:
+        self.whitening.fit(bank.seen, bank.shared())
+
+
+def lend(model: nn.Module) -> None:
+    """Give trials what of a step the branch does not hand on."""
+    branch = model.inter_image
+    if isinstance(branch.sampler, GroupSampler):
+        branch.register_forward_pre_hook(
+            lambda _, given: setattr(branch.sampler, 'keys', given[1]))
+    if isinstance(branch.bank, FeatureBank):
+        # Of the queries: MoCo's keys are shuffled.
+        model.neck.register_forward_pre_hook(
+            lambda _, given: setattr(branch.bank, 'features_now',
+                                     given[0][-1].detach().mean((2, 3))))
 
 
 @MODELS.register_module()

@@ -387,6 +387,7 @@ TRIALS = """
 import numpy as np
 import torch
 import trials
+from scipy import stats
 from interclr_plugin.inter_image import ClusteredBank
 
 torch.manual_seed(0)
@@ -438,6 +439,62 @@ units = torch.nn.functional.normalize(
     (bank.centroids - made.centre) @ made.basis, dim=1)
 expected = ((rows - made.centre) @ made.basis @ units.t()).argmax(1)
 assert (given == expected).all()
+
+# Groups of a batch's keys: a query's positive is the mean of its key's group.
+keys = torch.nn.functional.normalize(
+    torch.eye(8)[[0, 0, 0, 5, 5]] + 0.1 * torch.randn(5, 8), dim=1)
+sampler = trials.GroupSampler(groups=2, num_negatives=2)
+sampler.allocate(60)
+sampler.keys = 3 * keys
+pairs = sampler(rows[:5], torch.arange(5), rows, labels,
+                torch.Generator().manual_seed(0))
+for place, mine in enumerate([keys[:3]] * 3 + [keys[3:]] * 2):
+    mean = torch.nn.functional.normalize(mine.sum(0), dim=0)
+    assert abs(pairs.positive_similarity[place] - rows[place] @ mean) < 1e-6
+assert (pairs.valid.sum(1) == 1).all() and sampler.keys is None
+
+# Sure queries count more, all of them as much as without weights.
+sampler = trials.ConfidentRelations(num_axes=8, ramp_steps=4)
+sampler.allocate(60)
+sampler.look(bank)
+def pairs_now():
+    return sampler(rows[:9], torch.arange(9), rows, labels,
+                   torch.Generator().manual_seed(0))
+pairs_now()
+assert (trials.WeighedRelationLoss.weight == 1).all()
+bank.random.step = 4
+sampler.after_step(bank)
+found = pairs_now()
+weight = trials.WeighedRelationLoss.weight
+assert abs(weight.mean() - 1) < 1e-6
+entropy = [stats.entropy(some) for some in found.weights.double().numpy()]
+assert weight[np.argmin(entropy)] == weight.max() > 1.8
+assert weight[np.argmax(entropy)] == weight.min() < 0.2
+given = found.positive_similarity, found.negative_similarity, found.valid
+trials.WeighedRelationLoss.weight = torch.ones(9)
+assert torch.allclose(trials.WeighedRelationLoss()(*given),
+                      trials.RelationLoss()(*given))
+
+# Features stand beside the bank: an average of what was seen.
+bank = trials.FeatureBank(num_clusters=3, feat_dim=8, momentum=0.5)
+bank.allocate(60, seed=0)
+bank.fill(rows)
+bank.load(labels=labels)
+features = torch.randn(2, 5)
+bank.features_now = features
+bank.blend(torch.tensor([7, 4]), rows[:2])
+fixed = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+new = torch.nn.functional.normalize(features @ fixed, dim=1)
+expected = torch.nn.functional.normalize(rows[[7, 4]] + new, dim=1)
+assert torch.allclose(bank.seen.held[[7, 4]], expected, atol=1e-6)
+sampler = trials.FeatureRelations(num_axes=8)
+sampler.allocate(60)
+sampler.look(bank)
+drawn = sampler.draw(torch.tensor([7]), bank.rows, labels,
+                     torch.Generator().manual_seed(0))
+assert torch.allclose(
+    drawn.own, sampler.whitening(expected[:1]), atol=1e-4)
+assert torch.equal(drawn.rows, bank.features[drawn.index])
 """
 
 
