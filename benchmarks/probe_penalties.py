@@ -5,7 +5,8 @@
 
 Reads the last checkpoints that ``study.py panel`` left in its ``--work-dir``
 and scores the validation folds, never a test image. A row has kNN, the linear
-probe at each penalty, and how many directions the features really use.
+probe at each penalty, how many directions the features really use, and how far
+the bank's rows spread.
 """
 import argparse
 import logging
@@ -20,8 +21,10 @@ from panel import Cell, features_of, folds_of
 from panel_sets import SETS
 from studies import PANEL_ARMS
 
+from interclr_plugin.checkpoints import load_state_dict
 from interclr_plugin.evaluation import knn_accuracy, linear_accuracy
-from interclr_plugin.monitors.measures import effective_rank
+from interclr_plugin.monitors.measures import effective_rank, relative_std
+from interclr_plugin.results.bank import read_bank
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def main() -> None:
     parser.add_argument('--arms', nargs='+', choices=PANEL_ARMS, required=True)
     parser.add_argument('--seeds', type=int, nargs='+', required=True)
     parser.add_argument(
-        '--penalties', type=float, nargs='+', default=(1, 30, 300))
+        '--penalties', type=float, nargs='*', default=(1, 30, 300))
     parser.add_argument(
         '--work-dir', type=Path, default=Path('work_dirs/panel'))
     parser.add_argument(
@@ -38,10 +41,10 @@ def main() -> None:
     parser.set_defaults(results=Path(), confirm=False, full=False, workers=0)
     options = parser.parse_args()
     logging.disable(logging.INFO)
-    print('| set | seed | arm | kNN | ' + ' | '.join(
-        f'linear, penalty {penalty:g}' for penalty in options.penalties) +
-        ' | effective rank |')
-    print('| --- ' * (5 + len(options.penalties)) + '|')
+    print('| set | seed | arm | kNN' + ''.join(
+        f' | linear, penalty {penalty:g}' for penalty in options.penalties) +
+        ' | effective rank | relative_std |')
+    print('| --- ' * (6 + len(options.penalties)) + '|')
     for name in options.sets:
         for seed in options.seeds:
             for arm in options.arms:
@@ -51,8 +54,8 @@ def main() -> None:
 
 def row(cell: Cell, penalties: Sequence[float]) -> str:
     config = cell.config()
-    features, classes = features_of(
-        config, find_latest_checkpoint(str(cell.folder)))
+    checkpoint = find_latest_checkpoint(str(cell.folder))
+    features, classes = features_of(config, checkpoint)
     parts = folds_of(cell, features, classes)
     scores = [statistics.mean(knn_accuracy(*part) for part in parts)]
     for penalty in penalties:
@@ -60,9 +63,10 @@ def row(cell: Cell, penalties: Sequence[float]) -> str:
             statistics.mean(
                 linear_accuracy(*part, penalty=penalty) for part in parts))
     rank = effective_rank(torch.from_numpy(features))
+    spread = relative_std(read_bank(load_state_dict(checkpoint)).features)
     return (f'| {cell.name} | {cell.seed} | {cell.arm} | ' +
             ' | '.join(f'{score:.4f}' for score in scores) +
-            f' | {float(rank):.1f} |')
+            f' | {rank:.1f} | {spread:.3f} |')
 
 
 if __name__ == '__main__':

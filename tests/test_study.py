@@ -256,7 +256,7 @@ def test_a_panel(tmp_path):
     rows = [line.strip('| ').split(' | ') for line in said.splitlines()
             if line.startswith('| digits')]
     assert len(rows) == 4
-    for _, seed, arm, knn, linear, held_back, _ in rows:
+    for _, seed, arm, knn, linear, held_back, _, _ in rows:
         cell = next(c for c in cells.values()
                     if (c['arm'], c['seed']) == (arm, int(seed)))
         assert float(knn) == round(cell['knn_validation'], 4)

@@ -8,6 +8,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..algorithms.inter_clr import InterCLRMixin
+from ..inter_image import RelationLoss
 from ..runner import steps_per_pass, unwrap
 from ..settings import check_least, written_in
 from . import alarms
@@ -28,13 +29,15 @@ class AlarmHook(Hook):
     was seen, why it may be and what to change. When a cause is gone it says
     so, and would warn again. After a resume, what still holds is told again.
 
-    - collapse: features of different images become equal. Needs
+    - collapse: features of different images become equal, or are still much
+      alike in the last fifth of a run and from its 20th epoch on. Needs
       :class:`RepresentationMonitor`.
     - one cluster: it holds most images.
     - restless labels: most labels still change when their image is seen, in
       the last fifth of a run and from its 20th epoch on.
     - dead inter-image loss: it is 0, does not move, or stays at the value
-      that features without any information give.
+      that features without any information give; with relations also where it
+      is above that value in the last fifth.
 
     Args:
         interval (int): Steps between two looks. Defaults to 50.
@@ -42,6 +45,8 @@ class AlarmHook(Hook):
             to an untrained network all images look much alike. Defaults to 1.
         min_relative_std (float): Collapse below this
             ``representation/relative_std``. Defaults to 0.05.
+        min_late_relative_std (float): The same for the end of a run.
+            Defaults to 0.5.
         min_effective_rank (float): Collapse below this
             ``representation/effective_rank``. Defaults to 2.
         max_largest (float): Share of all images that the largest cluster may
@@ -61,6 +66,7 @@ class AlarmHook(Hook):
                  interval: int = 50,
                  grace_epochs: float = 1.,
                  min_relative_std: float = 0.05,
+                 min_late_relative_std: float = 0.5,
                  min_effective_rank: float = 2.,
                  max_largest: float = 0.5,
                  max_change_ratio: float = 0.8) -> None:
@@ -68,6 +74,7 @@ class AlarmHook(Hook):
         check_least('interval', interval, 1, place)
         check_least('grace_epochs', grace_epochs, 0, place)
         check_least('min_relative_std', min_relative_std, 0, place)
+        check_least('min_late_relative_std', min_late_relative_std, 0, place)
         check_least('min_effective_rank', min_effective_rank, 0, place)
         check_least('max_largest', max_largest, 0, place)
         check_least('max_change_ratio', max_change_ratio, 0, place)
@@ -77,6 +84,9 @@ class AlarmHook(Hook):
             'representation/relative_std': min_relative_std,
             'representation/effective_rank': min_effective_rank
         }
+        self.least_late = dict(
+            self.least,
+            **{'representation/relative_std': min_late_relative_std})
         self.max_largest = max_largest
         self.max_change_ratio = max_change_ratio
         self._told: List[str] = []
@@ -124,21 +134,29 @@ class AlarmHook(Hook):
             for name in (*self.least, 'clusters/largest')
             if f'train/{name}' in history
         }
-        found = {'collapse': alarms.collapse(last, self.least)}
+        step, epoch = runner.iter + 1, steps_per_pass(runner)
+        done = step / runner.max_iters
+        late = done >= _LATE and step >= _LATE_EPOCHS * epoch
+        found = {
+            'collapse':
+            alarms.collapse(last, self.least_late if late else self.least)
+        }
         if 'clusters/largest' in last:
             found['one cluster'] = alarms.one_cluster(
                 last['clusters/largest'], branch.num_images,
                 branch.labels.num_clusters, self.max_largest)
-        step, epoch = runner.iter + 1, steps_per_pass(runner)
         window = min(_WINDOW, epoch)
         ratios = history.get('train/change_ratio', np.empty(0))[-window:]
-        if step >= max(_LATE * runner.max_iters, _LATE_EPOCHS * epoch):
+        if late:
             found['restless labels'] = alarms.restless_labels(
-                ratios, self.max_change_ratio, step / runner.max_iters)
+                ratios, self.max_change_ratio, done)
         losses = history.get('train/inter_loss', np.empty(0))[-window:]
         if len(losses) == window:
             found['dead inter-image loss'] = alarms.dead_loss(
-                losses, _chances(model), model.inter_weight)
+                losses, _chances(model), model.inter_weight,
+                # Their candidates are drawn uniformly: whoever knows nothing
+                # has the loss of chance, and whoever knows little less.
+                late and isinstance(branch.loss, RelationLoss))
         return {name: text for name, text in found.items() if text}
 
 

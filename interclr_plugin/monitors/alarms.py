@@ -74,8 +74,10 @@ def restless_labels(ratios: Sequence[float], allowed: float,
             'them), or too strong an augmentation.')
 
 
-def dead_loss(losses: Sequence[float], chances: Sequence[float],
-              inter_weight: float) -> Optional[str]:
+def dead_loss(losses: Sequence[float],
+              chances: Sequence[float],
+              inter_weight: float,
+              must_be_below: bool = False) -> Optional[str]:
     """The inter-image loss teaches nothing.
 
     Args:
@@ -83,6 +85,8 @@ def dead_loss(losses: Sequence[float], chances: Sequence[float],
         chances (Sequence[float]): What it is where all similarities are
             equal, for one or several such similarities.
         inter_weight (float): Its weight, which is in all of these.
+        must_be_below (bool): Whether a loss above such a value is dead too.
+            Defaults to False: hard negatives may be the more similar ones.
     """
     mean, spread = np.mean(losses), np.std(losses)
     seen = (f'dead inter-image loss: inter_loss is {mean:.4g} on average and '
@@ -93,11 +97,13 @@ def dead_loss(losses: Sequence[float], chances: Sequence[float],
                 'all images (inter_image.num_clusters).')
     for chance in chances:
         # A healthy loss may pass by this value; it varies by a hundredth.
-        if abs(mean - chance) < 5e-3 * chance and spread < 2e-3 * chance:
+        stays = abs(mean - chance) < 5e-3 * chance and spread < 2e-3 * chance
+        if stays or (must_be_below and mean > chance):
             return (f'{seen}: features without any information give '
                     f'{chance:.4g}. Likely causes: a collapse (see '
-                    'representation/relative_std), or a projection of '
-                    'constants (model.neck).')
+                    'representation/relative_std), a projection of constants '
+                    '(model.neck), or a stock algorithm that does not learn '
+                    'either (try model.inter_weight=0).')
     if spread < 1e-4 * mean:
         return (f'{seen}: it does not move. Likely causes: parameters that '
                 'do not learn (frozen, or optim_wrapper.optimizer.lr=0), and '

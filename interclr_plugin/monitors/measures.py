@@ -43,6 +43,22 @@ def effective_rank(rows: Tensor) -> Tensor:
     return torch.special.entr(share).sum().exp()
 
 
+def relative_std(rows: Tensor) -> Tensor:
+    """Tell how far features spread.
+
+    Args:
+        rows (Tensor): (n, D) unit rows, n at least 2.
+
+    Returns:
+        Tensor: () standard deviation of a coordinate over the rows, on
+        average, in parts of 1 / sqrt(D): 1 where evenly spread, 0 where all
+        are equal.
+
+    Source: Chen and He, SimSiam, CVPR 2021.
+    """
+    return rows.std(0).mean().double() * rows.shape[1]**0.5
+
+
 def uniformity(rows: Tensor) -> Tensor:
     """Tell how evenly features spread over the sphere.
 

@@ -11,7 +11,12 @@ from torch.utils.hooks import RemovableHandle
 
 from ..inter_image import InterImageBranch
 from ..settings import check_least, written_in
-from .measures import alignment, effective_rank, uniformity
+from .measures import (
+    alignment,
+    effective_rank,
+    relative_std,
+    uniformity,
+)
 from .monitor import Monitor
 
 
@@ -63,11 +68,11 @@ class RepresentationMonitor(Monitor):
             self._index = index[:self.num_rows].to(bank.labels.device)
         # Rows in half precision are not quite of unit length.
         rows = F.normalize(bank.rows.take(self._index).float(), dim=1)
-        std = rows.std(0).mean().double()
+        spread = relative_std(rows)
         values = {
             'representation/effective_rank': effective_rank(rows),
-            'representation/std': std,
-            'representation/relative_std': std * rows.shape[1]**0.5,
+            'representation/std': spread / rows.shape[1]**0.5,
+            'representation/relative_std': spread,
             'representation/uniformity': uniformity(rows),
         }
         if self._alignment is not None:

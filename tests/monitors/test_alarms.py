@@ -6,7 +6,7 @@ import pytest
 import torch
 from libraries import FIRST
 from mmengine.hooks import Hook
-from small_run import runner_of, small_config
+from small_run import NUM_IMAGES, runner_of, small_config
 
 from interclr_plugin.monitors import (
     AlarmHook,
@@ -115,6 +115,43 @@ def test_labels_that_do_not_settle(tmp_path, monkeypatch):
     assert 'num_clusters' in line
 
 
+class Forget(Hook):
+    """Draw all weights anew at each step."""
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        with torch.no_grad():
+            for weight in runner.model.parameters():
+                weight.normal_()
+
+
+def test_relations_that_are_not_learnt(tmp_path, monkeypatch):
+    """Without it a run could end with a loss that is worse than that of a
+    network which knows nothing, as one of the study did, and none be told."""
+    monkeypatch.setattr(alarm_hook, '_LATE_EPOCHS', 2)
+    config = log_of(FIRST, tmp_path)
+    config.model.inter_image.sampler = dict(type='RelationSampler')
+    runner = runner_of(config)
+    runner.register_hook(Forget(), priority='VERY_HIGH')
+    runner.train()
+    line, = warnings_in(tmp_path)[0]['dead inter-image loss']
+    assert 'Step 21: ' in line  # of 24: the first look in the last fifth
+    seen, given = (float(line.split(f'{words} ')[1].split()[0].strip(':.'))
+                   for words in ('inter_loss is', 'information give'))
+    assert seen > given == pytest.approx(
+        runner.model.inter_weight * np.log(NUM_IMAGES // 2), abs=1e-3)
+
+
+def test_features_that_are_much_alike_at_the_end(tmp_path, monkeypatch):
+    """Without it a training that went badly could end without a word; at its
+    start features of any network are as much alike."""
+    monkeypatch.setattr(alarm_hook, '_LATE_EPOCHS', 2)
+    config = log_of(FIRST, tmp_path, ('min_late_relative_std', 2.))
+    runner_of(config).train()
+    line, = warnings_in(tmp_path)[0]['collapse']
+    assert 'Step 21: ' in line and 'below 2' in line
+
+
 @pytest.mark.parametrize('hooks, lines', [([], 1),
                                           ([RepresentationMonitor()], 0)])
 def test_the_monitor_that_is_missing_is_named(hooks, lines):
@@ -135,6 +172,12 @@ def test_which_losses_are_dead(losses, words):
     """Without it a loss that passes by the value of chance could alarm."""
     text = alarms.dead_loss(losses, [0.77], 0.25)
     assert (words in text) if words else text is None
+
+
+@pytest.mark.parametrize('mean, is_dead', [(1.5, True), (0.75, False)])
+def test_some_losses_are_dead_above_chance(mean, is_dead):
+    losses = mean + 0.01 * np.sin(np.arange(20))
+    assert bool(alarms.dead_loss(losses, [0.77], 0.25, True)) == is_dead
 
 
 def test_two_even_clusters_are_fine():

@@ -36,6 +36,18 @@ def test_effective_rank_of_known_features():
     assert float(measures.effective_rank(torch.zeros(9, 5))) == 1
 
 
+def test_relative_std():
+    """Without it the limit of an alarm would depend on the width."""
+    assert float(measures.relative_std(torch.ones(9, 4) / 2)) == 0
+    for width in (16, 256):
+        rows = F.normalize(torch.randn(
+            4000, width, generator=torch.Generator().manual_seed(0)), dim=1)
+        assert float(measures.relative_std(rows)) == pytest.approx(1, abs=.02)
+    rows = unit_rows(30, 6)
+    expected = rows.numpy().std(0, ddof=1).mean() * math.sqrt(6)
+    assert float(measures.relative_std(rows)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize('spread', [0.01, 1.])
 def test_uniformity(spread):
     """Without it a row compared with itself could count as a pair."""
